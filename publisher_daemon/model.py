@@ -1,0 +1,473 @@
+"""The words every other room speaks; immutable values only.
+
+Paths are relative to their folder, ``/``-separated, as ``os.fsdecode`` gives them: bytes that are
+not UTF-8 are surrogate escapes, so that ``os.fsencode`` gives back exactly what is on the disk.
+Instants are UTC seconds since 1970 (float); durations are seconds (float).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal, NewType
+
+DatasetId = NewType("DatasetId", str)
+ResourceId = NewType("ResourceId", str)
+
+
+class Reason(StrEnum):
+    """Why a pass runs."""
+
+    START = "start"
+    EVENT = "event"
+    RESCAN = "rescan"
+    REFRESH = "refresh"
+    RETRY = "retry"
+    SETTLE = "settle"
+    ONCE = "once"
+    ASKED = "asked"
+
+
+class State(StrEnum):
+    """Where a file stands, for people (contract.md)."""
+
+    PUBLISHED = "published"
+    PENDING = "pending"
+    HELD = "held"
+    FAILED = "failed"
+    KEPT = "kept"
+    WITHDRAWN = "withdrawn"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ResourceKey:
+    """One source file: its dataset, its folder's name (unique in the dataset) and its path."""
+
+    dataset: DatasetId
+    folder: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """The bytes themselves: sha1 (40 hex digits, the portal's own checksum) and size in bytes."""
+
+    sha1: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What ``stat`` says of a file; a cache of "same bytes", never a proof of it."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A file as one scan saw it."""
+
+    key: ResourceKey
+    stamp: Stamp
+    #: somebody is known to have it open for writing (a refused read lease)
+    writing: bool = False
+    #: whether a writer can be seen at all here (no lease on network shares or foreign files)
+    lease: bool = True
+    #: it arrived whole: renamed from a temporary name or moved in, or its ready marker is there
+    arrived: bool = False
+
+
+# ------------------------------------------------------------------------------ settings as values
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What people say of a resource; None is "not said", so never touched."""
+
+    title: str | None = None
+    description: str | None = None
+    type: str | None = None
+    schema: str | None = None
+
+    def said(self) -> dict[str, str]:
+        """The fields that are said, by name."""
+        every = (
+            ("title", self.title),
+            ("description", self.description),
+            ("type", self.type),
+            ("schema", self.schema),
+        )
+        return {name: value for name, value in every if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What to do with the files whose path matches; words may name the parts of the match."""
+
+    match: str
+    resource: ResourceId | None = None
+    words: Words = Words()
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """One folder and the dataset it feeds."""
+
+    name: str
+    path: str
+    dataset: DatasetId
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    observe: Literal["auto", "events", "polling"] = "auto"
+    poll_every: float = 30.0
+    quiet: float = 5.0
+    ready_marker: str | None = None
+    empty_files: Literal["refuse", "publish"] = "refuse"
+    when_deleted: Literal["keep", "withdraw"] = "keep"
+    withdraw_after: float = 10.0
+    max_withdraw: float = 0.3
+    rules: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How the planner decides where it has a choice."""
+
+    watches: tuple[Watch, ...] = ()
+    on_drift: Literal["keep", "enforce"] = "keep"
+    #: extensions the portal accepts, lower case, without the dot; empty: not known
+    extensions: frozenset[str] = frozenset()
+    #: seconds an answerless write may still be committing on the portal, whatever its size
+    grace: float = 30.0
+    #: a person said yes to a large withdrawal
+    yes: bool = False
+
+    def watch(self, folder: str) -> Watch | None:
+        """The watch of that name."""
+        return next((watch for watch in self.watches if watch.name == folder), None)
+
+
+# --------------------------------------------------------------------------- what the portal shows
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteResource:
+    """A resource as the portal shows it. ``sha1`` and ``size`` are None when it does not know."""
+
+    id: ResourceId
+    title: str
+    url: str
+    permalink: str
+    sha1: str | None = None
+    size: int | None = None
+    description: str | None = None
+    type: str | None = None
+    #: ``file`` (hosted by the portal) or ``remote``
+    filetype: str = "file"
+    format: str | None = None
+    schema: str | None = None
+    #: ISO 8601, the portal's clock
+    created_at: str = ""
+    last_modified: str = ""
+    #: our identity as read from its extras: the source's folder and path
+    source: tuple[str, str] | None = None
+
+    @property
+    def fingerprint(self) -> Fingerprint | None:
+        """Its bytes, when the portal tells both checksum and size."""
+        if self.sha1 is None or self.size is None:
+            return None
+        return Fingerprint(self.sha1, self.size)
+
+    def words(self) -> Words:
+        """What is said of it now."""
+        return Words(self.title, self.description, self.type, self.schema)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteDataset:
+    """A dataset as the portal shows it to this key."""
+
+    id: DatasetId
+    slug: str
+    title: str
+    page: str
+    private: bool = False
+    archived: bool = False
+    deleted: bool = False
+    harvested: bool = False
+    can_edit: bool = True
+    can_edit_resources: bool = True
+    organization: str | None = None
+    #: the answer as it came, for metadata
+    raw: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """One dataset and all its resources, as read at the start of a pass."""
+
+    dataset: RemoteDataset
+    resources: tuple[RemoteResource, ...] = ()
+
+    def get(self, resource: ResourceId) -> RemoteResource | None:
+        """That resource, if the dataset has it."""
+        return next((found for found in self.resources if found.id == resource), None)
+
+
+# ---------------------------------------------------------------------------- what we remember
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What we own: this file is that resource, and these are the bytes it holds because of us."""
+
+    key: ResourceKey
+    resource: ResourceId
+    fingerprint: Fingerprint
+    #: the file's stat when it had those bytes; None: it must be read again
+    stamp: Stamp | None
+    permalink: str = ""
+    #: the configured (or default) words we last applied: the base of the three-way merge
+    applied: Words = Words()
+    #: the title to put back, because a replacement reset it (portal-facts §6.1)
+    restore: str | None = None
+    #: what the portal reset it to; another title found means that a person wrote it
+    reset_to: str | None = None
+    #: the identity stands in the resource's extras
+    identified: bool = False
+    #: the file is gone and the resource stays, since this instant
+    gone_since: float | None = None
+    published_at: float = 0.0
+
+
+AttemptKind = Literal["upload", "replace", "describe", "identify", "withdraw"]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An intent that was committed before its request, and has no answer yet."""
+
+    id: int
+    key: ResourceKey
+    kind: AttemptKind
+    started_at: float
+    #: what goes up, and the stat of the file it was read from (upload, replace)
+    fingerprint: Fingerprint | None = None
+    stamp: Stamp | None = None
+    #: the name sent, which is also the title the portal will reset to
+    name: str | None = None
+    #: the resource addressed (all but upload), and its bytes before
+    resource: ResourceId | None = None
+    before: Fingerprint | None = None
+    #: the title to put back after
+    title: str | None = None
+    #: the words to apply (describe)
+    words: Words = Words()
+    #: False: the last byte was never sent, so the portal cannot have done it
+    sent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Why a file is not (or not yet) as it should be on the portal."""
+
+    key: ResourceKey
+    state: State
+    #: a stable code (``not_settled``, ``conflict``…) and the sentence for people
+    code: str
+    why: str
+    since: float
+    #: failures in a row, and the instant before which it is not tried again (None: when it changes)
+    failures: int = 0
+    not_before: float | None = None
+    #: what it was when it failed: a parked file is tried again when this is no longer true
+    stamp: Stamp | None = None
+    sentry_id: str | None = None
+    http_status: int | None = None
+    #: a person asked to go on in spite of it
+    forced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the ledger knows of one dataset."""
+
+    entries: Mapping[ResourceKey, Entry] = field(default_factory=dict)
+    attempts: tuple[Attempt, ...] = ()
+    standings: Mapping[ResourceKey, Standing] = field(default_factory=dict)
+
+
+# --------------------------------------------------------------------------- what the folder shows
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A settled file, read: what it holds, and what the configuration says of it."""
+
+    key: ResourceKey
+    stamp: Stamp
+    fingerprint: Fingerprint
+    #: the name to send: ASCII, already as the portal would normalise it
+    name: str
+    #: configured words; the title is the file's own name when nothing is configured
+    words: Words = Words()
+    #: the title is only the default one: applied at creation, and followed while it is still ours
+    default_title: bool = True
+    #: the configuration names its resource
+    pinned: ResourceId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Folderful:
+    """What the folders of one dataset hold, for the planner."""
+
+    #: settled files that differ from the ledger, or all of them
+    files: tuple[SourceFile, ...] = ()
+    #: every path seen, whatever its state
+    present: frozenset[ResourceKey] = frozenset()
+    #: folders of which a complete scan without error proves absence
+    complete: frozenset[str] = frozenset()
+    #: published files absent from enough complete scans, long enough apart
+    vanished: frozenset[ResourceKey] = frozenset()
+
+
+# ------------------------------------------------------------------------------------ what to do
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Create a resource with this file."""
+
+    file: SourceFile
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Give this resource the file's bytes; ``title`` is the one to put back after."""
+
+    file: SourceFile
+    resource: ResourceId
+    before: Fingerprint | None
+    title: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Describe:
+    """Write these words on the resource. ``applied`` is the merge base once it is done."""
+
+    key: ResourceKey
+    resource: ResourceId
+    words: Words
+    applied: Words
+    #: write our identity too (a resource that we have just created has no extras to lose)
+    identify: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Identify:
+    """Write our identity in the resource's extras; the dataset's freshness does not move."""
+
+    key: ResourceKey
+    resource: ResourceId
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Delete this resource of ours from the portal."""
+
+    key: ResourceKey
+    resource: ResourceId
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Remember that this file is that resource; nothing is sent."""
+
+    entry: Entry
+    why: str
+    #: the attempt this answers, if any
+    attempt: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """The entry of ``old`` is now that of ``entry.key``; nothing is sent."""
+
+    old: ResourceKey
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """This attempt did nothing: close it."""
+
+    attempt: Attempt
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Neither the file nor the resource is there any more: drop the entry."""
+
+    key: ResourceKey
+    resource: ResourceId
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """The file is gone and its resource stays."""
+
+    key: ResourceKey
+    resource: ResourceId
+
+
+Action = (
+    Upload | Replace | Describe | Identify | Withdraw | Adopt | Rename | Abandon | Forget | Keep
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Do nothing for this file now, and say why."""
+
+    key: ResourceKey
+    code: str
+    why: str
+    #: when to look again by ourselves; None: a person, the file or the settings must change
+    until: float | None = None
+    state: State = State.HELD
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do, sorted, and what is held, with reasons. Printing it does nothing."""
+
+    actions: tuple[Action, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    #: fields a colleague changed on the portal, kept as they are: (key, field, ours, theirs)
+    drifts: tuple[tuple[ResourceKey, str, str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one pass did; one log line, and the source of ``once`` and ``status``."""
+
+    dataset: DatasetId
+    reason: Reason
+    pass_id: str
+    started_at: float
+    seconds: float
+    counts: Mapping[str, int] = field(default_factory=dict)
+    done: tuple[Action, ...] = ()
+    standings: tuple[Standing, ...] = ()
+    #: when something of this dataset is due again by itself
+    requeue_at: float | None = None
+    #: what stopped the whole pass, if anything did
+    trouble: str | None = None

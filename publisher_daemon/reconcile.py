@@ -1,0 +1,179 @@
+"""Takes one dataset through observe → plan → publish → record → report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from publisher_daemon.model import (
+    Attempt,
+    AttemptKind,
+    DatasetId,
+    Entry,
+    Fingerprint,
+    Record,
+    RemoteDataset,
+    RemoteResource,
+    ResourceId,
+    ResourceKey,
+    Sighting,
+    Stamp,
+    Standing,
+    Words,
+)
+
+
+class Source(Protocol):
+    """An open file whose stat is the one that was settled; what is read is what was checked."""
+
+    @property
+    def size(self) -> int:
+        """Bytes, as ``fstat`` told when it was opened."""
+
+    def blocks(self, size: int = 256 * 1024) -> Iterator[memoryview]:
+        """The bytes from the start, in blocks of one reused buffer; raises SourceChanged."""
+
+    def check(self) -> None:
+        """Raise SourceChanged if the file moved since it was opened, or somebody writes to it."""
+
+
+class Folder(Protocol):
+    """One watched directory."""
+
+    def scan(self, paths: Iterable[str] | None = None) -> Iterator[Sighting]:
+        """Every publishable file (or only those), in byte order of the path.
+
+        Raises FolderUnreadable, FolderGone, FolderStalled. ``unobservable`` tells after a scan which
+        sub-directories could not be read.
+        """
+
+    def unobservable(self) -> tuple[str, ...]:
+        """Sub-directories the last complete scan could not read: nothing below them is absent."""
+
+    def ignored(self) -> Iterator[tuple[str, str]]:
+        """Files that are there and are not published: (path, why)."""
+
+    def open(self, path: str, stamp: Stamp) -> AbstractContextManager[Source]:
+        """Open the file if it still has that stamp; raises SourceChanged, FileUnreadable."""
+
+    def fingerprint(self, path: str, stamp: Stamp) -> Fingerprint:
+        """Read the whole file, checked as ``open`` does; raises SourceChanged, FileUnreadable."""
+
+
+class Portal(Protocol):
+    """The portal, as far as publishing needs it. No method retries a write."""
+
+    def dataset(self, dataset: DatasetId) -> RemoteDataset:
+        """The dataset as this key sees it; raises NotThere."""
+
+    def resources(self, dataset: DatasetId) -> tuple[RemoteResource, ...]:
+        """All its resources, page after page."""
+
+    def resource(self, dataset: DatasetId, resource: ResourceId) -> RemoteResource:
+        """One resource; raises NotThere."""
+
+    def upload(
+        self,
+        dataset: DatasetId,
+        source: Source,
+        fingerprint: Fingerprint,
+        name: str,
+        before_last_byte: Callable[[], None],
+    ) -> RemoteResource:
+        """Create a resource. The last block waits for ``source.check()``, the sha1 and the callback.
+
+        Whatever fails before the callback returned has done nothing (PortalUnreachable,
+        SourceChanged); an answer lost after it is OutcomeUnknown.
+        """
+
+    def replace(
+        self,
+        dataset: DatasetId,
+        resource: ResourceId,
+        source: Source,
+        fingerprint: Fingerprint,
+        name: str,
+        before_last_byte: Callable[[], None],
+    ) -> RemoteResource:
+        """Give a resource other bytes; the same promises as ``upload``. Resets its title."""
+
+    def describe(
+        self,
+        dataset: DatasetId,
+        resource: ResourceId,
+        words: Words,
+        identity: tuple[str, str] | None = None,
+    ) -> RemoteResource:
+        """Write the words that are said, and our identity if given (replaces all extras)."""
+
+    def identify(self, dataset: DatasetId, resource: ResourceId, identity: tuple[str, str]) -> None:
+        """Merge our identity (folder, path) into the resource's extras; freshness does not move."""
+
+    def withdraw(self, dataset: DatasetId, resource: ResourceId) -> None:
+        """Delete the resource; raises NotThere when it is gone already."""
+
+    def serves(self, resource: RemoteResource) -> str | None:
+        """None when its permalink leads to its url and that gives its size in bytes, else why not."""
+
+    def extensions(self) -> frozenset[str]:
+        """The extensions the portal says it accepts, lower case, without the dot."""
+
+
+class Ledger(Protocol):
+    """What we own and what we were about to do; each method is one durable transaction."""
+
+    def read(self, dataset: DatasetId) -> Record:
+        """All that is known of one dataset."""
+
+    def begin(
+        self,
+        key: ResourceKey,
+        kind: AttemptKind,
+        *,
+        now: float,
+        fingerprint: Fingerprint | None = None,
+        stamp: Stamp | None = None,
+        name: str | None = None,
+        resource: ResourceId | None = None,
+        before: Fingerprint | None = None,
+        title: str | None = None,
+        words: Words = Words(),
+    ) -> Attempt:
+        """Commit an intent before its request."""
+
+    def sent(self, attempt: Attempt) -> None:
+        """Commit that the request's last byte is about to go: from here on it may be done."""
+
+    def finish(
+        self,
+        attempt: Attempt | int | None,
+        entry: Entry,
+        *,
+        now: float,
+        action: str,
+        detail: Mapping[str, object] | None = None,
+    ) -> None:
+        """Write the entry, close the attempt, add a history row, clear the file's standing."""
+
+    def close(
+        self,
+        attempt: Attempt | int,
+        *,
+        now: float,
+        action: str,
+        detail: Mapping[str, object] | None = None,
+    ) -> None:
+        """Close an attempt that did nothing (abandoned, refused)."""
+
+    def rename(self, old: ResourceKey, entry: Entry, *, now: float) -> None:
+        """Move the entry of ``old`` to ``entry.key``."""
+
+    def forget(self, key: ResourceKey, *, now: float, action: str) -> None:
+        """Drop an entry (history stays)."""
+
+    def touch(self, entry: Entry) -> None:
+        """Rewrite an entry without history: a new stamp, ``gone_since``, ``identified``…"""
+
+    def stand(self, standings: Iterable[Standing], cleared: Iterable[ResourceKey] = ()) -> None:
+        """Remember why these files are not as they should be; forget it for the cleared ones."""
