@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, NewType
+from typing import Literal, NamedTuple, NewType
 
 DatasetId = NewType("DatasetId", str)
 ResourceId = NewType("ResourceId", str)
@@ -146,6 +146,8 @@ class Policy:
     grace: float = 30.0
     #: a person said yes to a large withdrawal
     yes: bool = False
+    #: changes when the settings do (``config.Settings.digest``)
+    settings: str = ""
 
     def watch(self, folder: str) -> Watch | None:
         """The watch of that name."""
@@ -153,6 +155,15 @@ class Policy:
 
 
 # --------------------------------------------------------------------------- what the portal shows
+
+
+class Identity(NamedTuple):
+    """Which file a resource is, as written in its extras: a hint, to be checked against its sha1."""
+
+    folder: str
+    path: str
+    #: the bytes we last put there (40 hex digits)
+    sha1: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +185,8 @@ class RemoteResource:
     #: ISO 8601, the portal's clock
     created_at: str = ""
     last_modified: str = ""
-    #: our identity as read from its extras: the source's folder and path
-    source: tuple[str, str] | None = None
+    #: our identity as read from its extras
+    source: Identity | None = None
 
     @property
     def fingerprint(self) -> Fingerprint | None:
@@ -239,8 +250,6 @@ class Entry:
     restore: str | None = None
     #: what the portal reset it to; another title found means that a person wrote it
     reset_to: str | None = None
-    #: the identity stands in the resource's extras
-    identified: bool = False
     #: the file is gone and the resource stays, since this instant
     gone_since: float | None = None
     published_at: float = 0.0
@@ -292,6 +301,8 @@ class Standing:
     http_status: int | None = None
     #: a person asked to go on in spite of it
     forced: bool = False
+    #: the settings it failed under: other settings are a reason to try again
+    settings: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,8 +344,8 @@ class Folderful:
     present: frozenset[ResourceKey] = frozenset()
     #: folders of which a complete scan without error proves absence
     complete: frozenset[str] = frozenset()
-    #: published files absent from enough complete scans, long enough apart
-    vanished: frozenset[ResourceKey] = frozenset()
+    #: files seen and not usable yet, with the reason
+    waiting: tuple[Hold, ...] = ()
 
 
 # ------------------------------------------------------------------------------------ what to do
@@ -365,8 +376,8 @@ class Describe:
     resource: ResourceId
     words: Words
     applied: Words
-    #: write our identity too (a resource that we have just created has no extras to lose)
-    identify: bool = False
+    #: write this identity too (the resource was just written by us: nobody else is at its extras)
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,6 +386,7 @@ class Identify:
 
     key: ResourceKey
     resource: ResourceId
+    identity: Identity
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from publisher_daemon.model import (
     DatasetId,
     Entry,
     Fingerprint,
+    Identity,
     Record,
     RemoteDataset,
     RemoteResource,
@@ -103,12 +104,12 @@ class Portal(Protocol):
         dataset: DatasetId,
         resource: ResourceId,
         words: Words,
-        identity: tuple[str, str] | None = None,
+        identity: Identity | None = None,
     ) -> RemoteResource:
         """Write the words that are said, and our identity if given (replaces all extras)."""
 
-    def identify(self, dataset: DatasetId, resource: ResourceId, identity: tuple[str, str]) -> None:
-        """Merge our identity (folder, path) into the resource's extras; freshness does not move."""
+    def identify(self, dataset: DatasetId, resource: ResourceId, identity: Identity) -> None:
+        """Merge our identity into the resource's extras; freshness does not move."""
 
     def withdraw(self, dataset: DatasetId, resource: ResourceId) -> None:
         """Delete the resource; raises NotThere when it is gone already."""
