@@ -10,6 +10,7 @@ import hashlib
 import re
 import unicodedata
 from functools import lru_cache
+from urllib.parse import quote
 
 from anyascii import anyascii
 
@@ -162,3 +163,12 @@ def words_for(watch: Watch, path: str) -> tuple[Words, Rule | None]:
         ),
         rule,
     )
+
+
+def identity_path(path: str) -> str:
+    """The path as it stands in a resource's extras: itself, or percent-encoded when not UTF-8."""
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return "bytes:" + quote(path.encode("utf-8", "surrogateescape"), safe="/")
+    return path
