@@ -1,0 +1,170 @@
+"""Reads and checks the settings: a TOML file, with the environment on top.
+
+Every problem is told at once, each with its line, because a person who mends one mistake and meets
+the next at each restart loses a morning. The API key is never part of a message.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+
+from publisher_daemon.config._cross import cross_check
+from publisher_daemon.config._environment import merge, read_environment
+from publisher_daemon.config._forms import looks_like_dataset_id
+from publisher_daemon.config._locate import locate
+from publisher_daemon.config._models import (
+    CoverageSettings,
+    DaemonSettings,
+    DatasetSettings,
+    FolderSettings,
+    PortalSettings,
+    RuleSettings,
+    Settings,
+    SpatialSettings,
+)
+from publisher_daemon.config._problems import Origin, Problem, from_validation
+from publisher_daemon.errors import ConfigInvalid
+
+__all__ = [
+    "CoverageSettings",
+    "DaemonSettings",
+    "DatasetSettings",
+    "FolderSettings",
+    "PortalSettings",
+    "RuleSettings",
+    "Settings",
+    "SpatialSettings",
+    "find",
+    "load",
+    "looks_like_dataset_id",
+]
+
+PLACES = (Path("config.toml"), Path("/etc/publisher-daemon/config.toml"))
+SECRETS = Path("/run/secrets/api-key")
+
+_POSITION = re.compile(r" \(at line (\d+), column (\d+)\)")
+
+
+def find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """The file to read: the one given, $PUBLISHER_CONFIG, ./config.toml, then /etc."""
+    if path is not None:
+        return path
+    if environ.get("PUBLISHER_CONFIG"):
+        return Path(environ["PUBLISHER_CONFIG"])
+    return next((place for place in PLACES if place.is_file()), None)
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Read, merge and check everything; raises ConfigInvalid with every problem, one a line."""
+    file = find(path, environ)
+    text, written = ("", {}) if file is None else _read(file)
+    values, variables, problems, warnings = read_environment(environ, Settings.model_fields)
+    if file is None and not values:
+        places = ", ".join(map(str, PLACES))
+        raise ConfigInvalid(
+            f"no configuration was found: neither {places}, nor PUBLISHER_ variables.",
+            hint="Name one with --config, or let `publisher-daemon init` write a first one.",
+        )
+    inline = "api_key" in written.get("portal", {}) if _is_table(written.get("portal")) else False
+    merged = merge(written, values, problems)
+    _default_state_dir(merged, environ)
+    _resolve_paths(merged, Path.cwd() if file is None else file.absolute().parent)
+    settings: Settings | None = None
+    try:
+        settings = Settings(**merged)
+    except ValidationError as error:
+        problems += from_validation(error, Settings)
+    if settings is not None:
+        problems += cross_check(settings)
+    if problems or settings is None:
+        name = "the environment" if file is None else str(file)
+        _refuse(Origin(name, locate(text), variables, merged), problems)
+    settings._path = file  # noqa: SLF001 - private to the package: what load knows and no file says
+    settings._credentials = _credentials(environ)  # noqa: SLF001
+    settings._warnings = (*warnings, *_worries(file, inline=inline))  # noqa: SLF001
+    return settings
+
+
+def _read(file: Path) -> tuple[str, dict[str, Any]]:
+    try:
+        text = file.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+        return text, tomllib.loads(text)
+    except OSError as error:
+        raise ConfigInvalid(
+            f"{file} cannot be read: {error.strerror}.",
+            hint="Name a file the service may read with --config or $PUBLISHER_CONFIG.",
+        ) from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigInvalid(f"{file}:{line}: this line is not UTF-8. Save it as UTF-8.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigInvalid(_syntax(file, str(error))) from None
+
+
+def _syntax(file: Path, said: str) -> str:
+    found = _POSITION.search(said)
+    place = f"{file}:{found[1]}:{found[2]}" if found else f"{file}:end"
+    what = _POSITION.sub("", said).removesuffix(" (at end of document)")
+    # what tomllib says may quote keys; a value only as one unexpected character
+    return (
+        f"{place}: this is not TOML: {what}. "
+        'Text goes between quotes, as key = "value"; sections between brackets, as [portal].'
+    )
+
+
+def _refuse(origin: Origin, problems: list[Problem]) -> NoReturn:
+    lines = [origin.sentence(problem) for problem in sorted(problems, key=origin.order)]
+    raise ConfigInvalid("\n".join(lines))
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+def _default_state_dir(merged: dict[str, Any], environ: Mapping[str, str]) -> None:
+    """Let systemd's StateDirectory= decide when no person did."""
+    given = environ.get("STATE_DIRECTORY", "").split(":")[0]
+    daemon = merged.setdefault("daemon", {})
+    if given and isinstance(daemon, dict):
+        daemon.setdefault("state_dir", given)
+
+
+def _resolve_paths(merged: dict[str, Any], base: Path) -> None:
+    """A relative path is relative to the configuration file, wherever the service is started."""
+    for section, keys in _PATHS.items():
+        found = merged.get(section)
+        for table in found if isinstance(found, list) else [found]:
+            for key in keys:
+                if isinstance(table, dict) and isinstance(table.get(key), str) and table[key]:
+                    table[key] = str(base / Path(table[key]).expanduser())
+
+
+_PATHS: Mapping[str, tuple[str, ...]] = {
+    "portal": ("api_key_file", "ca_file"),
+    "daemon": ("state_dir",),
+    "folders": ("path",),
+    "datasets": ("description_file",),
+}
+
+
+def _credentials(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    directory = environ.get("CREDENTIALS_DIRECTORY")
+    return (*([Path(directory) / "api-key"] if directory else []), SECRETS)
+
+
+def _worries(file: Path | None, *, inline: bool) -> list[str]:
+    worries = []
+    if inline:
+        worries.append(
+            f"{file} holds the API key itself. Put it in a file of its own, readable by the "
+            "service only, and name that in `api_key_file`."
+        )
+    if file is not None and file.stat().st_mode & 0o022:
+        worries.append(f"{file} can be changed by other accounts. Run: chmod go-w {file}")
+    return worries

@@ -1,0 +1,152 @@
+"""What is wrong between settings that are each right: overlaps, doubles, parts nobody gives."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from publisher_daemon.config._forms import parts
+from publisher_daemon.config._locate import Where
+from publisher_daemon.config._models import Settings, read_description
+from publisher_daemon.config._problems import Problem
+from publisher_daemon.errors import ConfigInvalid
+
+
+def cross_check(settings: Settings) -> list[Problem]:
+    """Every contradiction, in no particular order."""
+    return [
+        *_overlaps(settings),
+        *_state_inside(settings),
+        *_names(settings),
+        *_pins(settings),
+        *_templates(settings),
+        *_datasets(settings),
+    ]
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _inside(inner: Path, outer: Path) -> bool:
+    """Whether they are one directory or nested, by name or by what the names lead to."""
+    inner, outer = Path(os.path.realpath(inner)), Path(os.path.realpath(outer))
+    if inner.is_relative_to(outer):
+        return True
+    # a bind mount shows one directory under two names that realpath cannot tell apart
+    target = _identity(outer)
+    return target is not None and target in map(_identity, (inner, *inner.parents))
+
+
+def _overlaps(settings: Settings) -> Iterator[Problem]:
+    for later, folder in enumerate(settings.folders):
+        for earlier, other in enumerate(settings.folders[:later]):
+            inside, outside = _inside(folder.path, other.path), _inside(other.path, folder.path)
+            if inside or outside:
+                relation = (
+                    "is the same directory as" if inside and outside
+                    else "lies inside" if inside
+                    else "contains"
+                )  # fmt: skip
+                yield Problem(
+                    ("folders", later, "path"),
+                    f"{relation} that of [folders][{earlier + 1}]. Watch separate directories, or "
+                    "one of them with include and exclude",
+                )
+
+
+def _state_inside(settings: Settings) -> Iterator[Problem]:
+    state = settings.daemon.state_dir
+    for index, folder in enumerate(settings.folders):
+        if _inside(state, folder.path):
+            yield Problem(
+                ("daemon", "state_dir"),
+                f"lies inside [folders][{index + 1}], whose files are published. Choose a "
+                "directory elsewhere, like /var/lib/publisher-daemon",
+            )
+        elif _inside(folder.path, state):
+            yield Problem(
+                ("folders", index, "path"),
+                "lies inside [daemon] state_dir. Keep data and the service's own state apart",
+            )
+
+
+def _names(settings: Settings) -> Iterator[Problem]:
+    seen: dict[tuple[str, str], int] = {}
+    for index, folder in enumerate(settings.folders):
+        other = seen.setdefault((folder.dataset, folder.label), index)
+        if other != index:
+            where: Where = ("folders", index, "name" if folder.name else "path")
+            yield Problem(
+                where,
+                f'gives the name "{folder.label}", which [folders][{other + 1}] has already for '
+                'the same dataset. Give one of them another name = "…"',
+            )
+
+
+def _pins(settings: Settings) -> Iterator[Problem]:
+    seen: dict[str, tuple[int, int]] = {}
+    for folder_index, folder in enumerate(settings.folders):
+        for index, rule in enumerate(folder.resources):
+            if rule.resource is None:
+                continue
+            here = folder_index, index
+            other = seen.setdefault(rule.resource, here)
+            if other != here:
+                yield Problem(
+                    ("folders", folder_index, "resources", index, "resource"),
+                    f"is already given to [folders][{other[0] + 1}] resources[{other[1] + 1}]. One "
+                    "resource takes the files of one rule only",
+                )
+
+
+def _templates(settings: Settings) -> Iterator[Problem]:
+    for folder_index, folder in enumerate(settings.folders):
+        for index, rule in enumerate(folder.resources):
+            given = set(parts(rule.match))
+            for field in ("title", "description"):
+                for name in parts(getattr(rule, field) or ""):
+                    if name not in given:
+                        has = ", ".join(f"{{{each}}}" for each in sorted(given)) or "no part"
+                        yield Problem(
+                            ("folders", folder_index, "resources", index, field),
+                            f"uses {{{name}}}, which match does not name: it has {has}. Add "
+                            f"{{{name}}} to match, or take it out here",
+                        )
+
+
+def _datasets(settings: Settings) -> Iterator[Problem]:
+    seen: dict[str, int] = {}
+    for index, dataset in enumerate(settings.datasets):
+        other = seen.setdefault(dataset.id, index)
+        if other != index:
+            yield Problem(
+                ("datasets", index, "id"),
+                f"has a section already: [datasets][{other + 1}]. Put its keys together",
+            )
+        if dataset.refresh is not None and dataset.refresh_every is not None:
+            yield Problem(
+                ("datasets", index, "refresh_every"),
+                "cannot stand beside refresh. Keep one of them",
+            )
+        coverage = dataset.temporal_coverage
+        # "today" sorts after every date, and as a start it may stand before any end
+        if coverage and coverage.end < coverage.start != "today":
+            yield Problem(
+                ("datasets", index, "temporal_coverage", "end"),
+                f"comes before start ({coverage.start}). Write the later day",
+            )
+        if dataset.description_file is None:
+            continue
+        where: Where = ("datasets", index, "description_file")
+        if dataset.description is not None:
+            yield Problem(where, "cannot stand beside description. Keep one of them")
+        try:
+            read_description(dataset.description_file)
+        except ConfigInvalid as error:
+            yield Problem(where, f"{error.message} {error.hint}", show=False)

@@ -1,0 +1,260 @@
+"""The forms a setting may have: durations, shares, dates, names; each says what would be right."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from difflib import get_close_matches
+from ipaddress import ip_address
+from typing import Annotated
+from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cronsim import CronSim, CronSimError
+from pydantic import AfterValidator, BeforeValidator, Field
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+_DATASET_ID = re.compile(r"[0-9a-f]{24}")
+_SLUG = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_PART = re.compile(r"\{([^{}]*)\}")
+_PART_NAME = re.compile(r"[a-z_][a-z0-9_]*", re.IGNORECASE)
+_API_PATH = re.compile(r"(?:/api/[12])?/*")
+
+#: the ids of `/datasets/frequencies/` (udata 17.18)
+FREQUENCIES = (
+    "continuous", "oneMinute", "fiveMinutes", "tenMinutes", "fifteenMinutes", "thirtyMinutes",
+    "hourly", "bihourly", "trihourly", "twelveHours", "severalTimesADay", "threeTimesADay",
+    "semidaily", "daily", "fiveTimesAWeek", "threeTimesAWeek", "semiweekly", "weekly", "biweekly",
+    "threeTimesAMonth", "semimonthly", "monthly", "bimonthly", "quarterly", "threeTimesAYear",
+    "semiannual", "annual", "biennial", "triennial", "quadrennial", "quinquennial", "decennial",
+    "bidecennial", "tridecennial", "punctual", "irregular", "never", "notPlanned", "other",
+    "unknown",
+)  # fmt: skip
+
+
+def looks_like_dataset_id(text: str) -> bool:
+    """Whether it is an id (24 hexadecimal digits) and not a slug."""
+    return _DATASET_ID.fullmatch(text) is not None
+
+
+def parts(template: str) -> tuple[str, ...]:
+    """The names between braces, in order."""
+    return tuple(_PART.findall(template))
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, str):
+        found = _DURATION.fullmatch(value.strip())
+        if found:
+            return float(found[1]) * _UNITS[found[2]]
+        if re.fullmatch(r"\d+(\.\d+)?", value.strip()):
+            return float(value)
+    raise ValueError(
+        'is not a duration. Write a number and a unit, like "500ms", "5s", "5m", "1h" or "1d", '
+        "or a number of seconds"
+    )
+
+
+def _positive(value: float) -> float:
+    if not 0 < value < float("inf"):
+        raise ValueError('must be longer than nothing. Write for example "5s"')
+    return value
+
+
+def _not_negative(value: float) -> float:
+    if not 0 <= value < float("inf"):
+        raise ValueError('cannot be negative. Write "0s" or more, for example "5s"')
+    return value
+
+
+def _share(value: object) -> float:
+    number: float | None = None
+    if isinstance(value, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", value.strip())):
+        number = float(found[1]) / 100
+    elif not isinstance(value, bool) and re.fullmatch(r"\d+(\.\d+)?", str(value).strip()):
+        number = float(str(value))
+    if number is None or not 0 <= number <= 1:
+        raise ValueError(
+            'is not a share. Write a percentage from "0%" to "100%", or a number from 0 to 1'
+        )
+    return number
+
+
+def _dataset(value: str) -> str:
+    if "/" in value:
+        raise ValueError(
+            "is an address. Write only the dataset's id (24 hexadecimal digits) or the last part "
+            "of its address"
+        )
+    if not _DATASET_ID.fullmatch(value) and not (_SLUG.fullmatch(value) and len(value) <= 255):
+        raise ValueError(
+            "is neither a dataset id (24 hexadecimal digits) nor a slug (lower-case letters, "
+            "digits and hyphens). Copy it from the dataset's page"
+        )
+    return value
+
+
+def _resource(value: str) -> str:
+    if not _UUID.fullmatch(value.lower()):
+        raise ValueError(
+            "is not a resource id. Write its UUID, like 0a1b2c3d-0000-4000-8000-0123456789ab; it "
+            "ends the resource's permanent link"
+        )
+    return value.lower()
+
+
+def _frequency(value: str) -> str:
+    if value not in FREQUENCIES:
+        by_case = {known.lower(): known for known in FREQUENCIES}
+        near = get_close_matches(value.lower(), by_case, n=1)
+        meant = f'Did you mean "{by_case[near[0]]}"? ' if near else ""
+        raise ValueError(
+            f"is not a frequency of the portal. {meant}Known ones: {', '.join(FREQUENCIES)}"
+        )
+    return value
+
+
+def _cron(value: str) -> str:
+    try:
+        if len(value.split()) != 5:
+            raise ValueError("is not a cron line. " + _CRON_RIGHT)
+        # any start will do: only whether it ever comes is asked
+        next(CronSim(value, datetime(2026, 1, 1, tzinfo=UTC)))
+    except CronSimError as error:
+        raise ValueError(f"is not a cron line ({error}). {_CRON_RIGHT}") from error
+    except StopIteration as error:
+        raise ValueError(f"names a date that never comes. {_CRON_RIGHT}") from error
+    return value
+
+
+_CRON_RIGHT = (
+    'Write five fields, minute hour day month weekday: "0 6 * * *" is every day at six o\'clock'
+)
+
+
+def _day(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.date().isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, str):
+        if value == "today":
+            return value
+        try:
+            return date.fromisoformat(value).isoformat()
+        except ValueError:
+            pass
+    raise ValueError('is not a date. Write "2026-11-21", or "today"')
+
+
+def _timezone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(
+            'is not a time zone this machine knows. Write a name like "Europe/Paris" or "UTC"'
+        ) from error
+    return value
+
+
+def _split(value: str, schemes: tuple[str, ...]) -> SplitResult:
+    try:
+        address = urlsplit(value)
+        _ = address.port
+    except ValueError as error:
+        raise ValueError(
+            'is not an address. Write for example "https://demo.data.gouv.fr"'
+        ) from error
+    if address.scheme not in schemes or not address.hostname or re.search(r"\s", value):
+        raise ValueError(
+            f"is not an address that starts with {' or '.join(s + '://' for s in schemes)}. "
+            'Write for example "https://demo.data.gouv.fr"'
+        )
+    return address
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this host is this machine, where nobody else can listen."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _portal_url(value: str) -> str:
+    address = _split(value, ("https", "http"))
+    if address.username is not None or address.password is not None:
+        raise ValueError(
+            "carries a user name or a password. Remove them: the portal only takes an API key"
+        )
+    if address.scheme == "http" and not is_loopback(address.hostname or ""):
+        raise ValueError(
+            "would send the API key in clear text. Write https:// (http:// is only for this host)"
+        )
+    if address.query or address.fragment or not _API_PATH.fullmatch(address.path):
+        raise ValueError(
+            "has more than the portal's own address. Write only the beginning, for example "
+            f'"{address.scheme}://{address.netloc}"'
+        )
+    return f"{address.scheme}://{address.netloc.lower()}"
+
+
+def _proxy(value: str) -> str:
+    _split(value, ("http", "https"))
+    return value
+
+
+def _template(value: str) -> str:
+    left = _PART.sub("", value)
+    if "{" in left or "}" in left:
+        raise ValueError('has a brace without its partner. Write parts as "{year}"')
+    for name in parts(value):
+        if not _PART_NAME.fullmatch(name):
+            raise ValueError(
+                f'has a part "{{{name}}}" that is not a name. Write letters, digits and _'
+            )
+    return value
+
+
+def _match(value: str) -> str:
+    _template(value)
+    names = parts(value)
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f'names the part "{{{name}}}" twice. Give each part its own name')
+    return value
+
+
+def _tag(value: str) -> str:
+    if not 3 <= len(value) <= 96 or "," in value:
+        raise ValueError("is not a tag the portal takes. Write 3 to 96 characters, without a comma")
+    return value
+
+
+def _marker(value: str) -> str:
+    if "/" in value or not value:
+        raise ValueError('is not a file name ending. Write for example ".done"')
+    return value
+
+
+Duration = Annotated[float, BeforeValidator(_seconds), AfterValidator(_positive)]
+DurationOrZero = Annotated[float, BeforeValidator(_seconds), AfterValidator(_not_negative)]
+Share = Annotated[float, BeforeValidator(_share)]
+Dataset = Annotated[str, AfterValidator(_dataset)]
+Resource = Annotated[str, AfterValidator(_resource)]
+Frequency = Annotated[str, AfterValidator(_frequency)]
+Cron = Annotated[str, AfterValidator(_cron)]
+Day = Annotated[str, BeforeValidator(_day)]
+TimeZone = Annotated[str, AfterValidator(_timezone)]
+PortalUrl = Annotated[str, AfterValidator(_portal_url)]
+Proxy = Annotated[str, AfterValidator(_proxy)]
+Template = Annotated[str, AfterValidator(_template)]
+Match = Annotated[str, Field(min_length=1), AfterValidator(_match)]
+Tag = Annotated[str, AfterValidator(_tag)]
+Marker = Annotated[str, AfterValidator(_marker)]

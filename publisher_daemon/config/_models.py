@@ -1,0 +1,311 @@
+"""The settings themselves: one class a section, one field a setting; frozen, unknown keys refused.
+
+Every default, bound and choice that a person can meet is here and in
+docs/reference/configuration.md; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, StrictBool
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from publisher_daemon import model
+from publisher_daemon.config._forms import (
+    Cron,
+    Dataset,
+    Day,
+    Duration,
+    DurationOrZero,
+    Frequency,
+    Marker,
+    Match,
+    PortalUrl,
+    Proxy,
+    Resource,
+    Share,
+    Tag,
+    Template,
+    TimeZone,
+)
+from publisher_daemon.config._key import read_api_key
+from publisher_daemon.errors import ConfigInvalid
+
+_Text = Annotated[str, Field(min_length=1)]
+_Title = Annotated[str, Field(min_length=1, max_length=350)]
+_Description = Annotated[str, Field(min_length=1, max_length=100_000)]
+
+
+class _Section(BaseModel):
+    """Frozen, and strict about names: a misspelt key is an error, never ignored."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        # a ValidationError would otherwise quote its input, and the input may be the API key
+        hide_input_in_errors=True,
+    )
+
+
+class PortalSettings(_Section):
+    """[portal]: where to publish, and with which key."""
+
+    url: PortalUrl
+    api_key_file: Path | None = None
+    api_key: SecretStr | None = None
+    ca_file: Path | None = None
+    proxy: Proxy | None = None
+
+
+class DaemonSettings(_Section):
+    """[daemon]: how the service itself runs."""
+
+    state_dir: Path = Path("/var/lib/publisher-daemon")
+    workers: Annotated[int, Field(ge=1, le=64)] = 4
+    rescan_every: Duration = 300.0
+    audit_every: Duration = 3600.0
+    timezone: TimeZone = "Europe/Paris"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "console", "journal"] = "auto"
+    language: Literal["en", "fr"] = "en"
+    on_drift: Literal["keep", "enforce"] = "keep"
+    grace: Duration = 30.0
+
+
+class RuleSettings(_Section):
+    """[[folders.resources]]: what to say of the files that match."""
+
+    match: Match
+    resource: Resource | None = None
+    title: Annotated[Template, Field(min_length=1, max_length=350)] | None = None
+    description: Annotated[Template, Field(min_length=1, max_length=100_000)] | None = None
+    type: Literal["main", "documentation", "update", "api", "code", "other"] | None = None
+    schema_name: _Text | None = Field(default=None, alias="schema")
+
+    def rule(self) -> model.Rule:
+        """The same, as the core's value."""
+        return model.Rule(
+            match=self.match,
+            resource=None if self.resource is None else model.ResourceId(self.resource),
+            words=model.Words(self.title, self.description, self.type, self.schema_name),
+        )
+
+
+class FolderSettings(_Section):
+    """[[folders]]: one directory and the dataset it feeds."""
+
+    path: Path
+    dataset: Dataset
+    name: _Text | None = None
+    include: tuple[_Text, ...] = ()
+    exclude: tuple[_Text, ...] = ()
+    observe: Literal["auto", "events", "polling"] = "auto"
+    poll_every: Duration = 30.0
+    quiet: DurationOrZero = 5.0
+    ready_marker: Marker | None = None
+    empty_files: Literal["refuse", "publish"] = "refuse"
+    when_deleted: Literal["keep", "withdraw"] = "keep"
+    withdraw_after: DurationOrZero = 10.0
+    max_withdraw: Share = 0.3
+    resources: tuple[RuleSettings, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Its name: the one configured, or the directory's own."""
+        return self.name or self.path.name or "root"
+
+    def watch(self, dataset: model.DatasetId) -> model.Watch:
+        """The same, as the core's value."""
+        return model.Watch(
+            name=self.label,
+            path=str(self.path),
+            dataset=dataset,
+            include=self.include,
+            exclude=self.exclude,
+            observe=self.observe,
+            poll_every=self.poll_every,
+            quiet=self.quiet,
+            ready_marker=self.ready_marker,
+            empty_files=self.empty_files,
+            when_deleted=self.when_deleted,
+            withdraw_after=self.withdraw_after,
+            max_withdraw=self.max_withdraw,
+            rules=tuple(rule.rule() for rule in self.resources),
+        )
+
+
+class CoverageSettings(_Section):
+    """temporal_coverage: the period the data is about."""
+
+    start: Day
+    end: Day
+
+
+class SpatialSettings(_Section):
+    """spatial: the territory the data is about."""
+
+    zones: tuple[_Text, ...] | None = None
+    granularity: _Text | None = None
+
+
+class DatasetSettings(_Section):
+    """[[datasets]]: metadata kept in step; what is not named is never touched."""
+
+    id: Dataset
+    refresh: Cron | None = None
+    refresh_every: Duration | None = None
+    title: _Title | None = None
+    acronym: _Text | None = None
+    description: _Description | None = None
+    description_file: Path | None = None
+    description_short: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    tags: tuple[Tag, ...] | None = None
+    license: _Text | None = None
+    frequency: Frequency | None = None
+    frequency_date: Day | None = None
+    temporal_coverage: CoverageSettings | None = None
+    spatial: SpatialSettings | None = None
+    contact_points: tuple[_Text, ...] | None = None
+    # strict: the portal reads null, "" and "false" as "make it public" (portal facts, §3)
+    private: StrictBool | None = None
+    extras: dict[str, Any] | None = None
+
+    def said(self) -> dict[str, object]:
+        """The metadata that is named, in the portal's words; ``"today"`` stays for the refresh."""
+        said: dict[str, object] = self.model_dump(
+            mode="json",
+            exclude_none=True,
+            exclude={"id", "refresh", "refresh_every", "description_file"},
+        )
+        if self.description_file is not None:
+            said["description"] = read_description(self.description_file)
+        return said
+
+
+class Settings(BaseSettings):
+    """The whole configuration, checked."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    portal: PortalSettings
+    daemon: DaemonSettings = DaemonSettings()
+    folders: tuple[FolderSettings, ...] = ()
+    datasets: tuple[DatasetSettings, ...] = ()
+
+    _path: Path | None = PrivateAttr(default=None)
+    _credentials: tuple[Path, ...] = PrivateAttr(default=())
+    _warnings: tuple[str, ...] = PrivateAttr(default=())
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic-settings'
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is given: ``load`` merges the file and the environment."""
+        return (init_settings,)
+
+    @property
+    def path(self) -> Path | None:
+        """The file it was read from; None when all comes from the environment."""
+        return self._path
+
+    def warnings(self) -> tuple[str, ...]:
+        """What works and should still be changed, in sentences."""
+        return self._warnings
+
+    def api_key(self) -> str:
+        """The key, read now; raises ConfigInvalid without ever showing it."""
+        return read_api_key(self._credentials, self.portal.api_key_file, self.portal.api_key)
+
+    def require_folders(self) -> None:
+        """Raise ConfigInvalid when there is nothing to publish."""
+        if not self.folders:
+            where = self._path or "the configuration"
+            raise ConfigInvalid(
+                f"{where}: there is no [[folders]] section, so nothing to publish.",
+                hint="Add one, or let `publisher-daemon init` write a first configuration.",
+            )
+
+    def datasets_named(self) -> tuple[str, ...]:
+        """Every dataset the configuration names (ids and slugs), once, in the order of the file."""
+        names = [folder.dataset for folder in self.folders] + [each.id for each in self.datasets]
+        return tuple(dict.fromkeys(names))
+
+    def watches(self, pinned: Mapping[str, model.DatasetId]) -> tuple[model.Watch, ...]:
+        """The folders as values; ``pinned`` gives the id of each slug (ids need no entry)."""
+        watches = tuple(
+            folder.watch(pinned.get(folder.dataset, model.DatasetId(folder.dataset)))
+            for folder in self.folders
+        )
+        seen: dict[tuple[str, str], model.Watch] = {}
+        for watch in watches:
+            # a slug and an id may turn out to be one dataset only now
+            other = seen.setdefault((watch.dataset, watch.name), watch)
+            if other is not watch:
+                raise ConfigInvalid(
+                    f'two folders of dataset {watch.dataset} are called "{watch.name}": '
+                    f"{other.path} and {watch.path}.",
+                    hint='Give one of them another `name = "…"`.',
+                )
+        return watches
+
+    def policy(
+        self,
+        pinned: Mapping[str, model.DatasetId],
+        *,
+        extensions: frozenset[str] = frozenset(),
+        yes: bool = False,
+    ) -> model.Policy:
+        """How the planner decides."""
+        return model.Policy(
+            watches=self.watches(pinned),
+            on_drift=self.daemon.on_drift,
+            extensions=extensions,
+            grace=self.daemon.grace,
+            yes=yes,
+        )
+
+    def digest(self) -> str:
+        """Changes when a decision could: same digest, same plan for the same world."""
+        decisive = self.model_dump(
+            mode="json",
+            include={
+                "portal": {"url"},
+                "daemon": {"timezone", "on_drift", "grace"},
+                "folders": True,
+                "datasets": True,
+            },
+        )
+        decisive["descriptions"] = [
+            read_description(each.description_file)
+            for each in self.datasets
+            if each.description_file is not None
+        ]
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def read_description(path: Path) -> str:
+    """The text of a description file, bounded by what the portal takes; raises ConfigInvalid."""
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigInvalid(
+            f"description_file {path} cannot be read: {why}.",
+            hint="Write the path of a UTF-8 text file the service may read.",
+        ) from error
+    if not 1 <= len(text) <= 100_000:
+        raise ConfigInvalid(
+            f"description_file {path} has {len(text)} characters.",
+            hint="The portal takes 1 to 100,000.",
+        )
+    return text
