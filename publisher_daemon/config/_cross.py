@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from publisher_daemon.config._forms import parts
 from publisher_daemon.config._locate import Where
 from publisher_daemon.config._models import Settings, read_description
 from publisher_daemon.config._problems import Problem
 from publisher_daemon.errors import ConfigInvalid
+from publisher_daemon.naming import parts_of
 
 
 def cross_check(settings: Settings) -> list[Problem]:
@@ -108,9 +108,9 @@ def _pins(settings: Settings) -> Iterator[Problem]:
 def _templates(settings: Settings) -> Iterator[Problem]:
     for folder_index, folder in enumerate(settings.folders):
         for index, rule in enumerate(folder.resources):
-            given = set(parts(rule.match))
+            given = set(parts_of(rule.match))
             for field in ("title", "description"):
-                for name in parts(getattr(rule, field) or ""):
+                for name in parts_of(getattr(rule, field) or ""):
                     if name not in given:
                         has = ", ".join(f"{{{each}}}" for each in sorted(given)) or "no part"
                         yield Problem(

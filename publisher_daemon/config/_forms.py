@@ -18,8 +18,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _DATASET_ID = re.compile(r"[0-9a-f]{24}")
 _SLUG = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_PART = re.compile(r"\{([^{}]*)\}")
-_PART_NAME = re.compile(r"[a-z_][a-z0-9_]*", re.IGNORECASE)
+_PART = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*\}")
 _API_PATH = re.compile(r"(?:/api/[12])?/*")
 
 #: the ids of `/datasets/frequencies/` (udata 17.18)
@@ -37,11 +36,6 @@ FREQUENCIES = (
 def looks_like_dataset_id(text: str) -> bool:
     """Whether it is an id (24 hexadecimal digits) and not a slug."""
     return _DATASET_ID.fullmatch(text) is not None
-
-
-def parts(template: str) -> tuple[str, ...]:
-    """The names between braces, in order."""
-    return tuple(_PART.findall(template))
 
 
 def _seconds(value: object) -> float:
@@ -210,24 +204,13 @@ def _proxy(value: str) -> str:
     return value
 
 
-def _template(value: str) -> str:
+def _match(value: str) -> str:
     left = _PART.sub("", value)
     if "{" in left or "}" in left:
-        raise ValueError('has a brace without its partner. Write parts as "{year}"')
-    for name in parts(value):
-        if not _PART_NAME.fullmatch(name):
-            raise ValueError(
-                f'has a part "{{{name}}}" that is not a name. Write letters, digits and _'
-            )
-    return value
-
-
-def _match(value: str) -> str:
-    _template(value)
-    names = parts(value)
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f'names the part "{{{name}}}" twice. Give each part its own name')
+        raise ValueError(
+            "has braces around what is not a name. Write parts as {year}, with letters, digits and "
+            "_; for alternatives write one rule each"
+        )
     return value
 
 
@@ -254,7 +237,6 @@ Day = Annotated[str, BeforeValidator(_day)]
 TimeZone = Annotated[str, AfterValidator(_timezone)]
 PortalUrl = Annotated[str, AfterValidator(_portal_url)]
 Proxy = Annotated[str, AfterValidator(_proxy)]
-Template = Annotated[str, AfterValidator(_template)]
 Match = Annotated[str, Field(min_length=1), AfterValidator(_match)]
 Tag = Annotated[str, AfterValidator(_tag)]
 Marker = Annotated[str, AfterValidator(_marker)]

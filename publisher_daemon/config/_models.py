@@ -30,7 +30,6 @@ from publisher_daemon.config._forms import (
     Resource,
     Share,
     Tag,
-    Template,
     TimeZone,
 )
 from publisher_daemon.config._key import read_api_key
@@ -82,8 +81,8 @@ class RuleSettings(_Section):
 
     match: Match
     resource: Resource | None = None
-    title: Annotated[Template, Field(min_length=1, max_length=350)] | None = None
-    description: Annotated[Template, Field(min_length=1, max_length=100_000)] | None = None
+    title: _Title | None = None
+    description: _Description | None = None
     type: Literal["main", "documentation", "update", "api", "code", "other"] | None = None
     schema_name: _Text | None = Field(default=None, alias="schema")
 
