@@ -82,6 +82,16 @@ class Sighting:
     arrived: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Where to look first: these paths of that folder, or everything (None)."""
+
+    folder: str
+    paths: frozenset[str] | None = None
+    #: those that arrived whole: moved in, or renamed from a temporary name
+    arrived: frozenset[str] = frozenset()
+
+
 # ------------------------------------------------------------------------------ settings as values
 
 
@@ -158,7 +168,7 @@ class Policy:
 
 
 class Identity(NamedTuple):
-    """Which file a resource is, as written in its extras: a hint, to be checked against its sha1."""
+    """Which file a resource is, as its extras say: a hint, to be checked against its sha1."""
 
     folder: str
     path: str

@@ -1,4 +1,4 @@
-"""Takes one dataset through observe → plan → publish → record → report."""
+"""What a pass needs of the folder, the portal and the ledger: the promises they keep."""
 
 from __future__ import annotations
 
@@ -51,6 +51,9 @@ class Folder(Protocol):
 
     def unobservable(self) -> tuple[str, ...]:
         """Sub-directories the last complete scan could not read: nothing below them is absent."""
+
+    def exists(self, path: str) -> bool:
+        """Whether something is there under that name, publishable or not; True when in doubt."""
 
     def ignored(self) -> Iterator[tuple[str, str]]:
         """Files that are there and are not published: (path, why)."""

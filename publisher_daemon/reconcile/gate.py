@@ -1,0 +1,91 @@
+"""One circuit breaker for the whole portal: when it is down, one polite request finds out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from publisher_daemon.errors import CredentialRefused, PortalBusy, PortalError
+from publisher_daemon.retry import Kind, next_try
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Why nothing goes to the portal now, and until when."""
+
+    until: float
+    why: str
+    credential: bool
+    failures: int
+
+
+class Gate:
+    """Opens while the portal answers; after a failure lets one probe through at a time.
+
+    Not durable on purpose: a restart probes at once, which is what a person who restarts wants.
+    """
+
+    def __init__(self, clock: Callable[[], float], jitter: Callable[[], float]) -> None:
+        self._clock = clock
+        self._jitter = jitter
+        self._lock = threading.Lock()
+        self._closed: Closed | None = None
+        self._probing = False
+
+    @property
+    def closed(self) -> Closed | None:
+        """Why the gate is closed; None when it is open."""
+        return self._closed
+
+    def enter(self) -> float | None:
+        """Ask to talk to the portal: None is yes, else the instant to ask again."""
+        with self._lock:
+            if self._closed is None:
+                return None
+            now = self._clock()
+            if now >= self._closed.until and not self._probing:
+                self._probing = True
+                return None
+            return max(self._closed.until, now + 0.5)
+
+    def answered(self) -> None:
+        """The portal answered as it should: open."""
+        with self._lock:
+            was, self._closed, self._probing = self._closed, None, False
+        if was is not None:
+            log.info("portal.returned", why=was.why)
+
+    def left(self) -> None:
+        """Whoever entered is gone without having learned anything."""
+        with self._lock:
+            self._probing = False
+
+    def failed(self, error: PortalError) -> Closed:
+        """The portal does not answer, or refuses the key: close, longer each time."""
+        credential = isinstance(error, CredentialRefused)
+        retry_after = error.retry_after if isinstance(error, PortalBusy) else None
+        kind = Kind.CREDENTIAL if credential else Kind.UNREACHABLE
+        if isinstance(error, PortalBusy):
+            kind = Kind.BUSY
+        with self._lock:
+            failures = (self._closed.failures if self._closed else 0) + 1
+            now = self._clock()
+            until = next_try(failures, kind, now, self._jitter(), retry_after=retry_after)
+            self._closed = Closed(until or now + 60.0, str(error), credential, failures)
+            self._probing = False
+            closed = self._closed
+        log.warning(
+            "credential.refused" if credential else "portal.unreachable",
+            why=closed.why,
+            hint=error.hint,
+            attempt=failures,
+            retry_at=closed.until,
+            http_status=error.status,
+            sentry_id=error.sentry_id,
+        )
+        return closed

@@ -1,0 +1,289 @@
+"""Looks at the folders of one dataset: what is there, what is settled, what differs from the ledger.
+
+Everything that can be answered from the ledger is; a file is read only when its stat differs from
+the one it had when it was published.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from publisher_daemon.errors import FileUnreadable, FolderUnreadable, SourceChanged
+from publisher_daemon.model import (
+    DatasetId,
+    Entry,
+    Fingerprint,
+    Hint,
+    Hold,
+    Policy,
+    Record,
+    ResourceKey,
+    Sighting,
+    SourceFile,
+    Stamp,
+    State,
+    Watch,
+    Words,
+)
+from publisher_daemon.naming import default_title, portal_name, words_for
+from publisher_daemon.reconcile.ports import Folder
+from publisher_daemon.settle import Memory, settle
+
+log = structlog.get_logger(__name__)
+
+#: Digests remembered for files that are read but not published yet (held, waiting for the portal).
+DIGESTS_KEPT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one look found."""
+
+    #: settled files that differ from the ledger; all known ones too when everything is audited
+    files: tuple[SourceFile, ...] = ()
+    #: every path that is there, or that nothing proves gone
+    present: frozenset[ResourceKey] = frozenset()
+    #: folders of which what is not present is gone
+    complete: frozenset[str] = frozenset()
+    waiting: tuple[Hold, ...] = ()
+    #: the files that differ from the ledger
+    changed: frozenset[ResourceKey] = frozenset()
+    #: the files this look says something about
+    looked: frozenset[ResourceKey] = frozenset()
+    #: folders that could not be read, and why
+    troubles: Mapping[str, str] = field(default_factory=dict)
+    #: when to look again by itself
+    recheck_at: float | None = None
+    #: something may have to be done on the portal
+    needs_portal: bool = False
+
+
+class Looker:
+    """Looks, and remembers between looks what is needed to say that a file is still."""
+
+    def __init__(
+        self,
+        folders: Mapping[tuple[DatasetId, str], Folder],
+        clock: Callable[[], float],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._folders = folders
+        self._clock = clock
+        self._monotonic = monotonic
+        self._memory: dict[DatasetId, Memory] = {}
+        self._digests: OrderedDict[tuple[ResourceKey, Stamp], Fingerprint] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def look(
+        self,
+        policy: Policy,
+        record: Record,
+        hints: Sequence[Hint],
+        *,
+        audit: bool,
+        once: bool,
+    ) -> Seen:
+        """Look at every folder of the dataset, or only where the hints say."""
+        look = _Look(record=record, policy=policy, audit=audit)
+        for watch in policy.watches:
+            self._look_at(look, watch, _paths(hints, watch.name))
+        if policy.watches:
+            self._settle(look, policy.watches, once=once)
+        gone = [
+            entry
+            for key, entry in record.entries.items()
+            if key.folder in look.complete and key not in look.present
+        ]
+        watches = {watch.name: watch for watch in policy.watches}
+        needs = (
+            bool(look.changed)
+            or any(_gone_needs(entry, watches[entry.key.folder]) for entry in gone)
+            or any(standing.forced for standing in record.standings.values())
+            or any(standing.code == "unverified" for standing in record.standings.values())
+        )
+        return Seen(
+            files=tuple(look.files),
+            present=frozenset(look.present),
+            complete=frozenset(look.complete),
+            waiting=tuple(look.waiting),
+            changed=frozenset(look.changed),
+            looked=frozenset(look.looked),
+            troubles=look.troubles,
+            recheck_at=look.recheck_at,
+            needs_portal=needs,
+        )
+
+    # ---------------------------------------------------------------------------------- looking
+
+    def _look_at(self, look: _Look, watch: Watch, paths: frozenset[str] | None) -> None:
+        folder = self._folders[watch.dataset, watch.name]
+        known = {key for key in look.record.entries if key.folder == watch.name}
+        if paths is not None and not paths:
+            look.present |= known
+            return
+        if paths is not None:
+            # a hint about a directory is a hint about the files that we know below it
+            wide = {
+                key.path for key in known if any(key.path.startswith(f"{path}/") for path in paths)
+            }
+            paths = frozenset(paths | wide)
+        seen: set[ResourceKey] = set()
+        try:
+            for sighting in folder.scan(paths):
+                seen.add(sighting.key)
+                entry = look.record.entries.get(sighting.key)
+                if entry is not None and entry.stamp == sighting.stamp and not entry.gone_since:
+                    look.unchanged.append((sighting, entry))
+                else:
+                    look.candidates.append((watch, sighting))
+        except FolderUnreadable as error:
+            why = f"{error.message} {error.hint}" if error.hint else error.message
+            look.troubles[watch.name] = why
+            look.present |= known
+            look.waiting.extend(
+                Hold(standing.key, standing.code, standing.why, standing.not_before, standing.state)
+                for standing in look.record.standings.values()
+                if standing.key.folder == watch.name
+            )
+            log.warning("folder.lost", folder=watch.name, path=watch.path, why=why)
+            return
+        look.present |= seen
+        if paths is not None:
+            asked = {ResourceKey(watch.dataset, watch.name, path) for path in paths}
+            absent = (known & asked) - seen
+            look.present |= known - asked
+        else:
+            absent = known - seen
+        blind = folder.unobservable()
+        for key in absent:
+            # excluded, ignored or unreadable is not gone
+            if any(key.path.startswith(f"{top}/") for top in blind) or folder.exists(key.path):
+                look.present.add(key)
+        look.complete.add(watch.name)
+        look.looked |= seen
+
+    # --------------------------------------------------------------------------------- settling
+
+    def _settle(self, look: _Look, watches: Iterable[Watch], *, once: bool) -> None:
+        sightings: list[Sighting] = []
+        for watch, sighting in look.candidates:
+            # the full scan does not say who writes; this look does
+            folder = self._folders[watch.dataset, watch.name]
+            sightings.extend(folder.scan([sighting.key.path]))
+        dataset = look.policy.watches[0].dataset
+        now, wall = self._monotonic(), self._clock()
+        settled = settle(
+            self._memory.get(dataset, Memory()),
+            sightings,
+            now=now,
+            wall=wall,
+            watches={watch.name: watch for watch in watches},
+            present=look.present,
+            once=once,
+        )
+        self._memory[dataset] = settled.memory
+        for waiting in settled.waiting:
+            until = None if waiting.until is None else wall + (waiting.until - now)
+            state = State.HELD if waiting.code == "empty" else State.PENDING
+            look.waiting.append(Hold(waiting.key, waiting.code, waiting.why, until, state))
+        if settled.recheck_at is not None:
+            look.recheck(wall + max(0.0, settled.recheck_at - now))
+        for sighting in settled.ready:
+            self._read(look, sighting)
+        if look.audit:
+            look.files.extend(
+                self._source(look.policy, sighting, entry.fingerprint)
+                for sighting, entry in look.unchanged
+            )
+
+    def _read(self, look: _Look, sighting: Sighting) -> None:
+        key = sighting.key
+        try:
+            fingerprint = self._digest(sighting)
+        except SourceChanged as moved:
+            why = f"The file changed while it was being read ({moved.message}); waiting."
+            look.waiting.append(Hold(key, "not_settled", why, None, State.PENDING))
+            look.recheck(self._clock() + 1.0)
+            return
+        except FileUnreadable as error:
+            why = f"{error.message} {error.hint}" if error.hint else error.message
+            look.waiting.append(Hold(key, "file_unreadable", why, self._clock() + 30.0))
+            return
+        look.files.append(self._source(look.policy, sighting, fingerprint))
+        look.changed.add(key)
+
+    def _digest(self, sighting: Sighting) -> Fingerprint:
+        """Read the file once for each stamp it has."""
+        memo = (sighting.key, sighting.stamp)
+        with self._lock:
+            if memo in self._digests:
+                return self._digests[memo]
+        folder = self._folders[sighting.key.dataset, sighting.key.folder]
+        fingerprint = folder.fingerprint(sighting.key.path, sighting.stamp)
+        with self._lock:
+            self._digests[memo] = fingerprint
+            while len(self._digests) > DIGESTS_KEPT:
+                self._digests.popitem(last=False)
+        return fingerprint
+
+    @staticmethod
+    def _source(policy: Policy, sighting: Sighting, fingerprint: Fingerprint) -> SourceFile:
+        path = sighting.key.path
+        watch = policy.watch(sighting.key.folder)
+        words, rule = words_for(watch, path) if watch else (Words(), None)
+        default = words.title is None
+        if default:
+            words = Words(default_title(path), words.description, words.type, words.schema)
+        return SourceFile(
+            key=sighting.key,
+            stamp=sighting.stamp,
+            fingerprint=fingerprint,
+            name=portal_name(path),
+            words=words,
+            default_title=default,
+            pinned=rule.resource if rule else None,
+        )
+
+
+@dataclass(slots=True)
+class _Look:
+    """One look in the making."""
+
+    record: Record
+    policy: Policy
+    audit: bool
+    candidates: list[tuple[Watch, Sighting]] = field(default_factory=list)
+    unchanged: list[tuple[Sighting, Entry]] = field(default_factory=list)
+    files: list[SourceFile] = field(default_factory=list)
+    present: set[ResourceKey] = field(default_factory=set)
+    complete: set[str] = field(default_factory=set)
+    waiting: list[Hold] = field(default_factory=list)
+    changed: set[ResourceKey] = field(default_factory=set)
+    looked: set[ResourceKey] = field(default_factory=set)
+    troubles: dict[str, str] = field(default_factory=dict)
+    recheck_at: float | None = None
+
+    def recheck(self, at: float) -> None:
+        self.recheck_at = at if self.recheck_at is None else min(self.recheck_at, at)
+
+
+def _paths(hints: Sequence[Hint], folder: str) -> frozenset[str] | None:
+    """The paths to look at in this folder; None is all of it."""
+    if not hints:
+        return None
+    paths: set[str] = set()
+    for hint in hints:
+        if hint.folder == folder:
+            if hint.paths is None:
+                return None
+            paths |= hint.paths
+    return frozenset(paths)
+
+
+def _gone_needs(entry: Entry, watch: Watch) -> bool:
+    return entry.gone_since is None or watch.when_deleted == "withdraw"
