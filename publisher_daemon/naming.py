@@ -34,7 +34,7 @@ def base_name(path: str) -> str:
 
 
 def readable(path: str) -> str:
-    """The path as valid Unicode: composed, bytes that are not UTF-8 as ``%XX``, no control character.
+    """The path as valid Unicode: composed, stray bytes as ``%XX``, no control character.
 
     For people and for the portal; never for opening the file.
     """
@@ -48,12 +48,12 @@ def readable(path: str) -> str:
 
 
 def default_title(path: str) -> str:
-    """The title a resource gets when nobody says one: the file's own name, as its owner wrote it."""
+    """The title when nobody says one: the file's own name, as its owner wrote it."""
     return readable(base_name(path))[:MAX_TITLE]
 
 
 def extension(path: str) -> str | None:
-    """The extension the portal will look at (lower case, no dot); None when there is no usable one."""
+    """The extension the portal will look at (lower case, no dot), or None."""
     stem, dot, last = base_name(path).rpartition(".")
     if not dot or not stem:
         return None
@@ -143,7 +143,7 @@ def rule_for(watch: Watch, path: str) -> tuple[Rule, dict[str, str]] | None:
 
 
 def fill(template: str, parts: dict[str, str]) -> str:
-    """The template with its ``{parts}`` filled in; a name that is no part stays as it is written."""
+    """The template with its ``{parts}`` filled in; a name that is no part stays as written."""
     return _PART.sub(lambda found: readable(parts.get(found.group(1), found.group(0))), template)
 
 

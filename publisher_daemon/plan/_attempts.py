@@ -1,0 +1,129 @@
+"""Open attempts: what was asked and never answered is looked for before anything is decided."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+from publisher_daemon.model import Abandon, Adopt, Attempt, Entry, Forget, Policy, State, Words
+from publisher_daemon.naming import identity_path
+from publisher_daemon.plan._desk import Desk
+
+#: Bytes a second below which no portal commits: an answerless upload of ``size`` bytes is given
+#: up after ``grace + size / SLOWEST_COMMIT`` (measured: 2-3 s per GiB, uploading.md §4).
+SLOWEST_COMMIT = 10 * 1024 * 1024
+
+
+def deadline(attempt: Attempt, policy: Policy) -> float:
+    """The instant after which an answerless attempt cannot be done by the portal any more."""
+    size = attempt.fingerprint.size if attempt.fingerprint else 0
+    return attempt.started_at + policy.grace + size / SLOWEST_COMMIT
+
+
+def answer_attempts(desk: Desk) -> None:
+    """Law 2: what may have been done is answered before anything else is decided."""
+    for attempt in sorted(desk.record.attempts, key=lambda attempt: attempt.id):
+        match attempt.kind:
+            case "upload":
+                _answer_upload(desk, attempt)
+            case "replace":
+                _answer_replace(desk, attempt)
+            case "withdraw":
+                _answer_withdraw(desk, attempt)
+            case "describe" | "identify":
+                _answer_words(desk, attempt)
+            case _:
+                assert_never(attempt.kind)
+
+
+def _answer_upload(desk: Desk, attempt: Attempt) -> None:
+    candidates = [
+        found
+        for found in desk.unclaimed()
+        if attempt.sent
+        and found.fingerprint == attempt.fingerprint
+        and found.filetype == "file"
+        and (found.source is None or found.source[1] == identity_path(attempt.key.path))
+    ]
+    # several resources with these bytes: ours still has the name that we sent as its title
+    candidates.sort(key=lambda found: (found.source is None, found.title != attempt.name, found.id))
+    if candidates and attempt.fingerprint:
+        found = candidates[0]
+        desk.claimed[found.id] = attempt.key
+        entry = Entry(
+            key=attempt.key,
+            resource=found.id,
+            fingerprint=attempt.fingerprint,
+            stamp=attempt.stamp,
+            permalink=found.permalink,
+            applied=Words(title=attempt.title),
+            restore=attempt.title,
+            reset_to=attempt.name,
+            published_at=desk.now,
+        )
+        desk.act(Adopt(entry, "an upload whose answer was lost had been done", attempt.id))
+    else:
+        _wait_or_abandon(desk, attempt)
+
+
+def _answer_replace(desk: Desk, attempt: Attempt) -> None:
+    found = desk.resources.get(attempt.resource) if attempt.resource else None
+    entry = desk.record.entries.get(attempt.key)
+    if (
+        found is not None
+        and entry is not None
+        and attempt.sent
+        and attempt.fingerprint is not None
+        and found.fingerprint == attempt.fingerprint
+    ):
+        after = replace(
+            entry,
+            fingerprint=attempt.fingerprint,
+            stamp=attempt.stamp,
+            permalink=found.permalink,
+            restore=attempt.title,
+            reset_to=attempt.name,
+            gone_since=None,
+            published_at=desk.now,
+        )
+        desk.act(Adopt(after, "a replacement whose answer was lost had been done", attempt.id))
+    elif found is not None and found.fingerprint == attempt.before:
+        _wait_or_abandon(desk, attempt)
+    else:
+        desk.act(Abandon(attempt, "the resource holds other bytes, or is gone"))
+
+
+def _answer_withdraw(desk: Desk, attempt: Attempt) -> None:
+    if attempt.resource is None or attempt.resource not in desk.resources:
+        if attempt.key in desk.record.entries and attempt.resource is not None:
+            desk.act(Forget(attempt.key, attempt.resource, "withdrawn"))
+        desk.act(Abandon(attempt, "the withdrawal had been done"))
+    else:
+        _wait_or_abandon(desk, attempt)
+
+
+def _answer_words(desk: Desk, attempt: Attempt) -> None:
+    found = desk.resources.get(attempt.resource) if attempt.resource else None
+    written = found is not None and all(
+        found.words().said().get(name) == value for name, value in attempt.words.said().items()
+    )
+    if found is None or (written and attempt.kind == "describe"):
+        desk.act(Abandon(attempt, "the words are there, or the resource is gone"))
+    else:
+        _wait_or_abandon(desk, attempt)
+
+
+def _wait_or_abandon(desk: Desk, attempt: Attempt) -> None:
+    """Adopt at once, abandon late (law 3); an attempt whose end was never sent did nothing."""
+    until = deadline(attempt, desk.policy)
+    if attempt.sent and desk.now < until:
+        desk.hold(
+            attempt.key,
+            "outcome_unknown",
+            "The portal did not answer; it may still be doing what was asked. Looking again "
+            "before sending anything, so that nothing is published twice.",
+            until,
+            State.PENDING,
+        )
+    else:
+        desk.act(Abandon(attempt, "the portal has not done it"))

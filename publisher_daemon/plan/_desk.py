@@ -1,0 +1,136 @@
+"""One plan in the making: what every part of the planner reads and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from publisher_daemon.model import (
+    Abandon,
+    Action,
+    Adopt,
+    Describe,
+    Folderful,
+    Forget,
+    Hold,
+    Identify,
+    Identity,
+    Keep,
+    Plan,
+    Policy,
+    Record,
+    Remote,
+    RemoteResource,
+    Rename,
+    Replace,
+    ResourceId,
+    ResourceKey,
+    SourceFile,
+    State,
+    Upload,
+    Withdraw,
+)
+from publisher_daemon.naming import identity_path
+
+
+def action_key(action: Action) -> ResourceKey:
+    """The file an action is about."""
+    match action:
+        case Upload() | Replace():
+            return action.file.key
+        case Adopt() | Rename():
+            return action.entry.key
+        case Abandon():
+            return action.attempt.key
+        case Describe() | Identify() | Withdraw() | Forget() | Keep():
+            return action.key
+        case _:
+            assert_never(action)
+
+
+def _rank(action: Action) -> int:
+    """What only the ledger sees comes first, what takes away comes last."""
+    match action:
+        case Adopt() | Abandon() | Rename() | Forget() | Keep():
+            return 0
+        case Upload() | Replace():
+            return 1
+        case Describe() | Identify():
+            return 2
+        case Withdraw():
+            return 3
+        case _:
+            assert_never(action)
+
+
+@dataclass(slots=True)
+class Desk:
+    """What is given, and what is claimed and decided so far."""
+
+    folder: Folderful
+    record: Record
+    remote: Remote
+    policy: Policy
+    now: float
+    actions: list[Action] = field(default_factory=list)
+    holds: list[Hold] = field(default_factory=list)
+    drifts: list[tuple[ResourceKey, str, str, str]] = field(default_factory=list)
+    #: files that are decided
+    done: set[ResourceKey] = field(default_factory=set)
+    #: resources that belong to somebody
+    claimed: dict[ResourceId, ResourceKey] = field(default_factory=dict)
+    resources: Mapping[ResourceId, RemoteResource] = field(default_factory=dict)
+    files: tuple[SourceFile, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.resources = {found.id: found for found in self.remote.resources}
+        self.claimed = {entry.resource: entry.key for entry in self.record.entries.values()}
+        self.files = tuple(sorted(self.folder.files, key=lambda file: file.key))
+
+    def result(self) -> Plan:
+        """Give the plan, in one order whatever the order of the decisions."""
+        return Plan(
+            tuple(sorted(self.actions, key=lambda action: (_rank(action), action_key(action)))),
+            tuple(sorted(self.holds, key=lambda hold: hold.key)),
+            tuple(sorted(self.drifts)),
+        )
+
+    def act(self, action: Action) -> None:
+        """Decide an action; its file is decided."""
+        self.actions.append(action)
+        self.done.add(action_key(action))
+
+    def hold(
+        self,
+        key: ResourceKey,
+        code: str,
+        why: str,
+        until: float | None = None,
+        state: State = State.HELD,
+    ) -> None:
+        """Decide to do nothing for this file, and say why."""
+        self.holds.append(Hold(key, code, why, until, state))
+        self.done.add(key)
+
+    def undecided(self) -> Iterator[SourceFile]:
+        """Walk the files nothing is decided of, in order."""
+        return (file for file in self.files if file.key not in self.done)
+
+    def unclaimed(self) -> Iterator[RemoteResource]:
+        """Walk the resources that are nobody's yet."""
+        return (found for found in self.remote.resources if found.id not in self.claimed)
+
+    def is_gone(self, key: ResourceKey) -> bool:
+        """Whether a complete scan proves that the file is not there."""
+        return key not in self.folder.present and key.folder in self.folder.complete
+
+    def forced(self, key: ResourceKey) -> bool:
+        """Whether a person asked to go on with this file in spite of what holds it."""
+        standing = self.record.standings.get(key)
+        return standing is not None and standing.forced
+
+
+def identity_of(file: SourceFile) -> Identity:
+    """What the resource's extras should say of this file."""
+    return Identity(file.key.folder, identity_path(file.key.path), file.fingerprint.sha1)

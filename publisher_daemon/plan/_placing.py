@@ -1,0 +1,181 @@
+"""New files: find each one its resource; only what has none is uploaded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from publisher_daemon.model import (
+    Adopt,
+    Entry,
+    Fingerprint,
+    RemoteResource,
+    Rename,
+    SourceFile,
+    Upload,
+)
+from publisher_daemon.naming import base_name, portal_name
+from publisher_daemon.plan._desk import Desk, identity_of
+from publisher_daemon.plan._sentences import conflict_words, remote_words
+
+
+def place_new_files(desk: Desk) -> None:
+    """Find each new file its resource; only what has none is uploaded."""
+    fresh = [file for file in desk.undecided() if file.key not in desk.record.entries]
+    # a step for all files before the next step: the strongest claim wins, not the first name
+    for step in (_by_pin, _by_identity, _by_rename, _by_bytes):
+        for file in fresh:
+            if file.key not in desk.done:
+                step(desk, file)
+    for file in fresh:
+        if file.key not in desk.done:
+            _by_name_or_upload(desk, file)
+
+
+def _by_pin(desk: Desk, file: SourceFile) -> None:
+    if not file.pinned:
+        return
+    found = desk.resources.get(file.pinned)
+    owner = desk.claimed.get(file.pinned)
+    if found is None:
+        desk.hold(
+            file.key,
+            "resource_not_found",
+            f"The configuration gives this file the resource {file.pinned}, which the dataset "
+            "does not have. Correct `resource`, or take the line away to create a new one.",
+        )
+    elif found.filetype != "file":
+        desk.hold(file.key, "remote_resource", remote_words(found))
+    elif owner is not None and desk.is_gone(owner):
+        _rename(desk, desk.record.entries[owner], file)
+    elif owner is not None:
+        desk.hold(
+            file.key,
+            "claimed_twice",
+            f"The resource “{found.title}” already belongs to “{owner.path}”.",
+        )
+    else:
+        _adopt(desk, file, found, "the configuration names this resource")
+
+
+def _by_identity(desk: Desk, file: SourceFile) -> None:
+    wanted = identity_of(file)
+    same = [found for found in desk.unclaimed() if found.source and found.source[1] == wanted[1]]
+    same = [found for found in same if found.source and found.source[0] == wanted[0]] or (
+        same if len(desk.policy.watches) == 1 else []
+    )
+    if not same:
+        return
+    same.sort(key=lambda found: (found.sha1 != wanted.sha1, found.created_at, found.id))
+    found = same[0]
+    ours = found.source is not None and found.source.sha1 == found.sha1
+    if found.sha1 == wanted.sha1 or ours or desk.forced(file.key):
+        _adopt(desk, file, found, "the resource carries this file's identity")
+    else:
+        desk.hold(file.key, "conflict", conflict_words(found))
+
+
+def _by_rename(desk: Desk, file: SourceFile) -> None:
+    gone = [
+        entry
+        for key, entry in desk.record.entries.items()
+        if entry.fingerprint == file.fingerprint
+        and key not in desk.done
+        and entry.resource in desk.resources
+        and desk.is_gone(key)
+    ]
+    if gone:
+        name, folder = base_name(file.key.path), file.key.path.rpartition("/")[0]
+        gone.sort(
+            key=lambda entry: (
+                base_name(entry.key.path) != name,
+                entry.key.path.rpartition("/")[0] != folder,
+                entry.key,
+            )
+        )
+        _rename(desk, gone[0], file)
+
+
+def _by_bytes(desk: Desk, file: SourceFile) -> None:
+    same = [
+        found
+        for found in desk.unclaimed()
+        if found.fingerprint == file.fingerprint
+        and found.filetype == "file"
+        and found.source is None
+    ]
+    named = [found for found in same if _same_name(found, file)]
+    rivals = [
+        other
+        for other in desk.undecided()
+        if other.fingerprint == file.fingerprint and other.key != file.key
+    ]
+    if len(named) == 1:
+        _adopt(desk, file, named[0], "the portal already holds these very bytes")
+    elif len(same) == 1 and not any(_same_name(same[0], other) for other in rivals):
+        _adopt(desk, file, same[0], "the portal already holds these very bytes")
+    elif len(same) > 1:
+        desk.hold(
+            file.key,
+            "ambiguous",
+            "The dataset has several resources with these very bytes: "
+            + ", ".join(f"“{found.title}” ({found.id})" for found in same[:5])
+            + ". Say which one this file is: `publisher-daemon adopt PATH RESOURCE`, or "
+            "delete the others on the portal.",
+        )
+
+
+def _by_name_or_upload(desk: Desk, file: SourceFile) -> None:
+    named = [
+        found
+        for found in desk.unclaimed()
+        if found.source is None and found.filetype == "file" and _same_name(found, file)
+    ]
+    if named:
+        found = min(named, key=lambda one: one.id)
+        desk.hold(
+            file.key,
+            "same_name",
+            f"The dataset already has a resource of that name, “{found.title}” ({found.id}), "
+            "with other content, put there by somebody. If it is this file: "
+            f'`publisher-daemon adopt PATH {found.id}`, or `resource = "{found.id}"` in the '
+            "configuration. If not: give the file another name.",
+        )
+    else:
+        desk.act(Upload(file))
+
+
+def _adopt(desk: Desk, file: SourceFile, found: RemoteResource, why: str) -> None:
+    desk.claimed[found.id] = file.key
+    same = found.fingerprint == file.fingerprint
+    entry = Entry(
+        key=file.key,
+        resource=found.id,
+        fingerprint=Fingerprint(found.sha1 or "", found.size or 0),
+        stamp=file.stamp if same else None,
+        permalink=found.permalink,
+        published_at=desk.now,
+    )
+    desk.act(Adopt(entry, why))
+
+
+def _rename(desk: Desk, entry: Entry, file: SourceFile) -> None:
+    desk.done.add(entry.key)
+    same = entry.fingerprint == file.fingerprint
+    desk.act(
+        Rename(
+            entry.key,
+            replace(entry, key=file.key, stamp=file.stamp if same else None, gone_since=None),
+        )
+    )
+
+
+def _same_name(found: RemoteResource, file: SourceFile) -> bool:
+    """Whether a person would take this resource for that file, by its link's name or its title."""
+    served = found.url.rpartition("/")[2]
+    names = {file.name, portal_name(file.key.path)}
+    return (
+        served in names
+        or found.title in names
+        or found.title == base_name(file.key.path)
+        or (file.words.title is not None and found.title == file.words.title)
+    )

@@ -1,0 +1,46 @@
+"""What must not be sent: refused names, doubles, what failed and waits its turn."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from publisher_daemon.model import Policy, ResourceId, SourceFile, Standing
+from publisher_daemon.naming import accepts
+from publisher_daemon.plan._desk import Desk
+from publisher_daemon.plan._sentences import extension_words
+
+
+def refuse(desk: Desk) -> None:
+    """Hold what must not be sent: names the portal refuses, doubles, what failed and waits."""
+    for wait in desk.folder.waiting:
+        if wait.key not in desk.done:
+            desk.holds.append(wait)
+            desk.done.add(wait.key)
+    pins: dict[ResourceId, list[SourceFile]] = defaultdict(list)
+    for file in desk.files:
+        if file.pinned:
+            pins[file.pinned].append(file)
+    for file in desk.undecided():
+        standing = desk.record.standings.get(file.key)
+        rivals = pins.get(file.pinned, []) if file.pinned else []
+        if len(rivals) > 1:
+            others = ", ".join(f"“{other.key.path}”" for other in rivals if other != file)
+            desk.hold(
+                file.key,
+                "claimed_twice",
+                f"The configuration gives the resource {file.pinned} to this file and also to "
+                f"{others}. Make the rules match one file only.",
+            )
+        elif not accepts(desk.policy.extensions, file.key.path):
+            desk.hold(file.key, "extension_refused", extension_words(file.key.path))
+        elif standing is not None and _parked(standing, file, desk.policy, desk.now):
+            desk.hold(file.key, standing.code, standing.why, standing.not_before, standing.state)
+
+
+def _parked(standing: Standing, file: SourceFile, policy: Policy, now: float) -> bool:
+    """Whether a failure still speaks for this file as it is now."""
+    if standing.failures == 0 or standing.forced or standing.stamp != file.stamp:
+        return False
+    if standing.not_before is None:
+        return standing.settings == policy.settings
+    return now < standing.not_before
