@@ -64,7 +64,8 @@ class Sandbox:
     ) -> None:
         self._kept = data
         self._port = port
-        self._settings: dict[str, object] = dict(settings or {})
+        self._first_settings: dict[str, object] = dict(settings or {})
+        self._settings = self._first_settings
         self._say = say
         self._titles = itertools.count(1)
         self._rules = itertools.count(1)
@@ -134,10 +135,17 @@ class Sandbox:
         self._portal = None
 
     def restart(self, settings: Mapping[str, object] | None = None) -> None:
-        """Restart udata on the same data and port, with other settings (default: none)."""
+        """Restart udata on the same data and port, with settings laid over the first ones."""
         self.stop_portal()
-        self._settings = dict(settings or {})
+        self._settings = self._first_settings | dict(settings or {})
         self._serve(environment.python(self._say))
+
+    def mend(self) -> None:
+        """Undo what faults, other settings or a stop have changed; does nothing if nothing has."""
+        self.clear_faults()
+        stopped = self._portal is None or self._portal.poll() is not None
+        if stopped or self._settings != self._first_settings:
+            self.restart()
 
     def faults(self, rules: Sequence[Mapping[str, object]]) -> None:
         """Misbehave as these rules say from the next request on, counting ``times`` afresh."""
