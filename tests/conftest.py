@@ -15,7 +15,8 @@ import requests
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "deploy" / "sandbox")]
 
-from launcher import Sandbox  # noqa: E402 - found through the line above
+import environment  # noqa: E402 - found through the line above
+from launcher import Sandbox  # noqa: E402
 from proxy import Proxy  # noqa: E402
 
 
@@ -123,10 +124,21 @@ class Api:
         self.json("DELETE", f"1/datasets/{dataset}/resources/{resource}/", token=token)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Install the portal before the first test, so that no test's time limit pays for it."""
+    wanted = any("running_portal" in getattr(item, "fixturenames", ()) for item in session.items)
+    if wanted and not session.config.option.collectonly:
+        environment.python(_say)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.__stderr__, flush=True)
+
+
 @pytest.fixture(scope="session")
 def running_portal() -> Iterator[Sandbox]:
     """Start one real udata portal for the whole session."""
-    with Sandbox(say=lambda line: print(line, file=sys.__stderr__, flush=True)) as sandbox:
+    with Sandbox(say=_say) as sandbox:
         yield sandbox
 
 

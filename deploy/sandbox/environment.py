@@ -48,7 +48,10 @@ def python(say: Callable[[str], None]) -> Path:
 
 def seeded(interpreter: Path, seed: Callable[[Path], None]) -> Path:
     """Return a directory of seeded data to copy, calling ``seed(directory)`` if there is none."""
-    sources = [path.read_bytes() for path in sorted(PORTAL.glob("*.py"))]
+    sources = [
+        path.read_bytes()
+        for path in (PORTAL / name for name in ("application.py", "database.py", "seed.py"))
+    ]
     name = f"{interpreter.parents[1].name}-seed-" + _digest(*sources)
     return _prepared(name, seed)
 
