@@ -55,6 +55,11 @@ class Origin:
         for length in range(len(where), 0, -1):
             if where[:length] in self.variables:
                 return f"environment: {self.variables[where[:length]]}"
+        if where not in self.lines:
+            # a section that only variables made: the first of them made it
+            for place, variable in self.variables.items():
+                if place[: len(where)] == where:
+                    return f"environment: {variable}"
         line = self._line(where)
         return self.file if line is None else f"{self.file}:{line}"
 

@@ -53,9 +53,12 @@ def configure(
 
     May be called again: after the key is read, or when the configuration is reloaded.
     """
-    global _redactor  # noqa: PLW0603 - one process writes one log, and `redact` serves all rooms
+    global _redactor, _writer  # noqa: PLW0603 - one process writes one log; `redact` serves all
     _redactor = Redactor(secrets)
     writer = _Writer(sys.stderr if stream is None else stream, format)
+    if _writer is not None:
+        _writer.close()
+    _writer = writer
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -89,6 +92,11 @@ class _Writer:
             self._form = "console"
             self._colour = stream.isatty() and not os.environ.get("NO_COLOR")
 
+    def close(self) -> None:
+        """Let the journal's socket go."""
+        if self._journal is not None:
+            self._journal.close()
+
     def msg(self, /, **entry: Any) -> None:
         """Write one entry; a log that cannot be written never stops the service."""
         if self._journal is not None:
@@ -112,6 +120,9 @@ class _Writer:
             self._stream.flush()
 
     debug = info = warning = error = critical = exception = log = msg
+
+
+_writer: _Writer | None = None
 
 
 def _redact_and_order(_logger: WrappedLogger, _method: str, entry: EventDict) -> EventDict:

@@ -1,7 +1,7 @@
 """Speaks the journal's native protocol, so that ``journalctl DATASET=…`` finds a line.
 
 Own code: the systemd binding needs a C library to build, and the protocol is forty lines
-(systemd documents it as "Native Journal Protocol"). Messages too large for a datagram go by sealed memfd.
+(systemd documents it as "Native Journal Protocol"). What is too large for a datagram goes by memfd.
 """
 
 from __future__ import annotations
