@@ -172,15 +172,12 @@ class Sandbox:
         request = urllib.request.Request(
             f"{self.url}/api/{path.lstrip('/')}", data=body, headers=headers, method=method
         )
-        # a proxy of the environment could not reach loopback
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            with opener.open(request, timeout=_START_WITHIN) as answer:
-                content = answer.read()
-        except urllib.error.HTTPError as error:
-            with error:
-                raise RefusedError(error.code, error.read().decode(errors="replace")) from error
+        content = _open(request)
         return json.loads(content) if content else None
+
+    def download(self, url: str) -> bytes:
+        """Return what the public gets at this address."""
+        return _open(urllib.request.Request(url))
 
     def new_dataset(
         self,
@@ -280,6 +277,18 @@ class Sandbox:
             raise SandboxError(f"the sandbox cannot be seeded:\n{log[-4000:]}")
         for log_file in (where / "log", where / "database.log"):
             log_file.unlink(missing_ok=True)
+
+
+def _open(request: urllib.request.Request) -> bytes:
+    # a proxy of the environment could not reach loopback
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=_START_WITHIN) as answer:
+            content: bytes = answer.read()
+            return content
+    except urllib.error.HTTPError as error:
+        with error:
+            raise RefusedError(error.code, error.read().decode(errors="replace")) from error
 
 
 def _spawn(

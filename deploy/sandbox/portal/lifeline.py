@@ -2,6 +2,8 @@
 
 A launcher killed by SIGKILL cannot stop its children: only the kernel can (prctl(2),
 PR_SET_PDEATHSIG). Elsewhere than on Linux the launcher's own clean-up must do.
+
+``python lifeline.py PARENT COMMAND…`` gives the same to any command: it survives execve(2).
 """
 
 from __future__ import annotations
@@ -20,3 +22,8 @@ def end_with(parent: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         sys.exit("the launcher is gone")
+
+
+if __name__ == "__main__":
+    end_with(int(sys.argv[1]))
+    os.execvp(sys.argv[2], sys.argv[2:])
