@@ -10,6 +10,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - this is what tells people so
 import argparse
 import json
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ def main() -> int:
         help="""udata settings to lay over, such as '{"READ_ONLY_MODE": true}'""",
     )
     options = parser.parse_args()
+    # a shell starts background jobs with Ctrl-C ignored; kill -INT shall work all the same
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # SystemExit unwinds through the clean-up, as KeyboardInterrupt does
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(0))
@@ -43,7 +46,8 @@ def main() -> int:
                 _progress("The sandbox is installed.")
                 return 0
             _show(sandbox.describe(), as_json=options.json)
-            signal.pause()
+            while True:  # not pause(): a signal that comes just before it would be missed
+                time.sleep(0.5)
     except KeyboardInterrupt:
         _progress("\nThe sandbox is stopped.")
     except (SandboxError, environment.PreparationError) as failure:

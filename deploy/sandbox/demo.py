@@ -340,6 +340,8 @@ def _home() -> Iterator[Path]:
 def main() -> int:
     """Play the story; 0 when every step happened."""
     keep = os.environ.get("KEEP", "") not in {"", "0"}
+    # a shell starts background jobs with Ctrl-C ignored; kill -INT shall work all the same
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     demo: Demo | None = None
     try:
