@@ -80,6 +80,8 @@ class Sighting:
     lease: bool = True
     #: it arrived whole: renamed from a temporary name or moved in, or its ready marker is there
     arrived: bool = False
+    #: another machine may write to it unseen (network share): only time tells
+    remote: bool = False
 
 
 @dataclass(frozen=True, slots=True)
