@@ -39,6 +39,7 @@ from publisher_daemon.model import (
     Reason,
     Record,
     Remote,
+    RemoteDataset,
     RemoteResource,
     Rename,
     Replace,
@@ -146,6 +147,7 @@ class Reconciler:
         self._looker = Looker(folders, clock, monotonic)
         self._folders = folders
         self._audited: dict[DatasetId, float] = {}
+        self._shown: dict[DatasetId, RemoteDataset] = {}
 
     # --------------------------------------------------------------------------------- passes
 
@@ -181,6 +183,10 @@ class Reconciler:
                 **({"why": report.trouble} if report.trouble else {}),
             )
             return report
+
+    def dataset(self, dataset: DatasetId) -> RemoteDataset | None:
+        """The dataset as the last pass that asked the portal saw it."""
+        return self._shown.get(dataset)
 
     def preview(self, dataset: DatasetId) -> Preview:
         """Say what a pass would do, doing nothing; raises PortalError, LedgerBroken."""
@@ -243,7 +249,9 @@ class Reconciler:
         for _ in range(MAX_TURNS):
             if run.stale:
                 self._guard_read(run)
-            remote = Remote(run.remote.dataset, tuple(run.resources.values())) if run.remote else None
+            remote = (
+                Remote(run.remote.dataset, tuple(run.resources.values())) if run.remote else None
+            )
             if remote is None:
                 break
             record = _without_grace(run.record, run.answered)
@@ -282,6 +290,7 @@ class Reconciler:
         resources = self._portal.resources(run.dataset)
         run.resources = {resource.id: resource for resource in resources}
         run.remote = Remote(found, resources)
+        self._shown[run.dataset] = found
         run.stale = False
 
     # ---------------------------------------------------------------------------------- actions
@@ -341,7 +350,11 @@ class Reconciler:
             try:
                 if target is None:
                     found = self._portal.upload(
-                        dataset, source, file.fingerprint, file.name, lambda: self._ledger.sent(attempt)
+                        dataset,
+                        source,
+                        file.fingerprint,
+                        file.name,
+                        lambda: self._ledger.sent(attempt),
                     )
                 else:
                     found = self._portal.replace(
@@ -394,9 +407,7 @@ class Reconciler:
         self._words_now(run, file, entry, found)
         self._verify(run, entry, run.resources[found.id])
 
-    def _words_now(
-        self, run: _Pass, file: SourceFile, entry: Entry, found: RemoteResource
-    ) -> None:
+    def _words_now(self, run: _Pass, file: SourceFile, entry: Entry, found: RemoteResource) -> None:
         """Give the words right after the bytes: the next plan would do it, for all files at once."""
         if run.remote is None:
             return

@@ -1,0 +1,162 @@
+"""``retry``, ``adopt``, ``release`` and ``rollback``: what a person decides about one file."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from publisher_daemon import daemon, status
+from publisher_daemon.cli.looking import resource_id
+from publisher_daemon.cli.opening import datasets_of, key_of, settings_of
+from publisher_daemon.cli.service import views_of
+from publisher_daemon.cli.showing import print_json, say, show_file
+from publisher_daemon.config import Settings
+from publisher_daemon.errors import LedgerBusy, NotThere, PublisherError
+from publisher_daemon.ledger import Ledger
+from publisher_daemon.model import DatasetId, Entry, Fingerprint, ResourceKey, State
+
+
+def do_retry(arguments: argparse.Namespace) -> int:
+    """Try again now, here or in the running service."""
+    settings = settings_of(arguments)
+    settings.require_folders()
+    with_key: list[ResourceKey] = []
+
+    def mark(ledger: Ledger) -> tuple[DatasetId, ...]:
+        watches = settings.watches(status.pins(settings, ledger))
+        if not arguments.path:
+            ledger.force(None, yes=arguments.yes)
+            return datasets_of(watches)
+        known = {file.key for view in views_of(settings) for file in view.files}
+        key = key_of(arguments.path, watches, known)
+        ledger.force([key], yes=arguments.yes)
+        with_key.append(key)
+        return (key.dataset,)
+
+    return _here_or_there(arguments, settings, mark, with_key, yes=arguments.yes)
+
+
+def do_release(arguments: argparse.Namespace) -> int:
+    """Let a held file through."""
+    arguments.yes = False
+    return do_retry(arguments)
+
+
+def do_rollback(arguments: argparse.Namespace) -> int:
+    """Refuse, with what can be done instead: versions are not kept yet."""
+    settings_of(arguments, level="warning")
+    raise PublisherError(
+        f"“{arguments.path}” cannot be rolled back: this version keeps no earlier contents.",
+        hint="Put the earlier file back in the folder: it is published like any change. "
+        "`publisher-daemon history PATH` tells the sha1 of each version.",
+    )
+
+
+def do_adopt(arguments: argparse.Namespace) -> int:
+    """Remember that this file is that resource."""
+    settings = settings_of(arguments)
+    settings.require_folders()
+    with_key: list[ResourceKey] = []
+
+    def mark(ledger: Ledger) -> tuple[DatasetId, ...]:
+        watches = settings.watches(status.pins(settings, ledger))
+        known = {file.key for view in views_of(settings) for file in view.files}
+        key = key_of(arguments.path, watches, known)
+        _adopt(settings, ledger, key, arguments.resource, known)
+        with_key.append(key)
+        return (key.dataset,)
+
+    return _here_or_there(arguments, settings, mark, with_key)
+
+
+def _adopt(
+    settings: Settings, ledger: Ledger, key: ResourceKey, resource: str, present: set[ResourceKey]
+) -> None:
+    wanted = resource_id(resource)
+    portal = daemon.open_portal(settings, "publisher-daemon adopt")
+    try:
+        found = portal.resource(key.dataset, wanted)
+    except NotThere as error:
+        raise NotThere(
+            f"The dataset {key.dataset} has no resource {wanted}.",
+            hint="Its page on the portal, or `publisher-daemon status --remote`, lists them.",
+            exchange=error.exchange,
+        ) from error
+    if found.filetype != "file":
+        raise PublisherError(
+            f"The resource “{found.title}” is a link to another site, not a file of the portal.",
+            hint="Adopt a file resource, or let the file be published as a new one.",
+        )
+    now = daemon.now()
+    owner = ledger.entry_of(wanted)
+    if owner is not None and owner != key:
+        gone = {State.KEPT, State.WITHDRAWN}
+        standing = next(
+            (file.state for view in views_of(settings) for file in view.files if file.key == owner),
+            State.KEPT,
+        )
+        if owner in present and standing not in gone:
+            raise PublisherError(
+                f"The resource “{found.title}” already belongs to “{owner.path}”, which is still "
+                "in its folder.",
+                hint="Remove or exclude that file first.",
+            )
+        ledger.forget(owner, now=now, action="resource.forgotten")
+    entry = Entry(
+        key=key,
+        resource=found.id,
+        fingerprint=Fingerprint(found.sha1 or "", found.size or 0),
+        stamp=None,
+        permalink=found.permalink,
+        published_at=now,
+    )
+    ledger.finish(
+        None, entry, now=now, action="resource.adopted", detail={"why": "a person said so"}
+    )
+
+
+def _here_or_there(
+    arguments: argparse.Namespace,
+    settings: Settings,
+    mark: Callable[[Ledger], tuple[DatasetId, ...]],
+    keys: list[ResourceKey],
+    *,
+    yes: bool = False,
+) -> int:
+    """Mark the ledger, then make a pass, or let the running service make it."""
+    ledger = Ledger(settings.daemon.state_dir)
+    try:
+        todo = mark(ledger)
+        try:
+            with ledger.lock():
+                pass
+        except LedgerBusy:
+            for dataset in todo:
+                ledger.ask("retry", dataset, None, None)
+            return _answer(arguments, settings, keys, asked=True, code=0)
+    finally:
+        ledger.close()
+    code = daemon.once(settings, datasets=todo, yes=yes)
+    return _answer(arguments, settings, keys, asked=False, code=code)
+
+
+def _answer(
+    arguments: argparse.Namespace,
+    settings: Settings,
+    keys: list[ResourceKey],
+    *,
+    asked: bool,
+    code: int,
+) -> int:
+    views = views_of(settings)
+    if arguments.json:
+        print_json({"asked": asked, "datasets": [view.as_json() for view in views]})
+        return code
+    if asked:
+        say("Asked of the running service; `publisher-daemon status` tells how it went.")
+    else:
+        for view in views:
+            for file in view.files:
+                if not keys or file.key in keys:
+                    show_file(file)
+    return code

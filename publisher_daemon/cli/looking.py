@@ -1,0 +1,193 @@
+"""``status``, ``history`` and ``explain``: they read, and change nothing."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+
+from publisher_daemon import daemon, status
+from publisher_daemon.cli.opening import key_of, settings_of
+from publisher_daemon.cli.service import views_of
+from publisher_daemon.cli.showing import print_json, say, show_datasets, show_file, table
+from publisher_daemon.config import Settings
+from publisher_daemon.errors import PortalError
+from publisher_daemon.ledger import HistoryRow, Ledger
+from publisher_daemon.model import ResourceId, ResourceKey
+from publisher_daemon.status import DatasetView, FileView, instant, readable_path
+
+
+def do_status(arguments: argparse.Namespace) -> int:
+    """Say where every file stands; 1 when something failed or is held."""
+    settings = settings_of(arguments, level="warning")
+    settings.require_folders()
+    views = views_of(settings)
+    remote = _remote(settings, views) if arguments.remote else {}
+    if arguments.json:
+        documents = [view.as_json() for view in views]
+        for document, view in zip(documents, views, strict=True):
+            if arguments.remote:
+                document["remote"] = remote.get(view.dataset)
+        print_json({"datasets": documents, "summary": status.summary(views)})
+    else:
+        show_datasets(views, ignored=True)
+        for dataset, found in remote.items():
+            _show_remote(dataset, found)
+    return 0 if all(view.well for view in views) else 1
+
+
+def _remote(settings: Settings, views: Iterable[DatasetView]) -> dict[str, dict[str, object]]:
+    """What the portal holds for each dataset, read and downloaded to be sure."""
+    portal = daemon.open_portal(settings, "publisher-daemon status --remote")
+    found: dict[str, dict[str, object]] = {}
+    for view in views:
+        dataset = portal.dataset(view.dataset)
+        owned = {file.resource: file for file in view.files if file.resource}
+        resources: list[dict[str, object]] = []
+        for resource in portal.resources(view.dataset):
+            file = owned.get(resource.id)
+            served: str | None = None
+            problem: str | None = None
+            if file is not None:
+                try:
+                    served = portal.fetch_sha1(resource)
+                except PortalError as error:
+                    problem = error.message
+            resources.append(
+                {
+                    "resource_id": resource.id,
+                    "title": resource.title,
+                    "sha1": resource.sha1,
+                    "size": resource.size,
+                    "url": resource.permalink,
+                    "path": readable_path(file.key.path) if file else None,
+                    "served_sha1": served,
+                    "same_as_published": None if file is None else served == file.sha1,
+                    "problem": problem,
+                }
+            )
+        found[view.dataset] = {
+            "title": dataset.title,
+            "page": dataset.page,
+            "private": dataset.private,
+            "can_edit_resources": dataset.can_edit_resources,
+            "resources": resources,
+        }
+    return found
+
+
+def _show_remote(dataset: str, found: dict[str, object]) -> None:
+    say(f"On the portal: {found['title']} ({dataset})")
+    resources = found["resources"]
+    for resource in resources if isinstance(resources, list) else []:
+        verdict = {True: "serves these bytes", False: "serves OTHER bytes", None: "not ours"}
+        same = verdict[resource["same_as_published"]]
+        say(f"  {resource['resource_id']}  {resource['title']}: {resource['problem'] or same}")
+
+
+def do_history(arguments: argparse.Namespace) -> int:
+    """Print what was done, newest last."""
+    settings = settings_of(arguments, level="warning")
+    ledger = Ledger(settings.daemon.state_dir, read_only=True)
+    try:
+        key = None
+        if arguments.path:
+            watches = settings.watches(status.pins(settings, ledger))
+            known = {row.key for row in ledger.history(limit=100_000)}
+            key = key_of(arguments.path, watches, known)
+        rows = list(
+            ledger.history(
+                dataset=key.dataset if key else None,
+                path=key.path if key else None,
+                limit=arguments.limit,
+            )
+        )
+    finally:
+        ledger.close()
+    rows.sort(key=lambda row: (row.at, row.id))
+    if arguments.json:
+        print_json({"history": [_row(row) for row in rows]})
+    elif rows:
+        table(
+            (
+                instant(row.at) or "",
+                row.action,
+                readable_path(row.key.path),
+                (row.sha1 or "")[:12],
+                "" if row.size is None else f"{row.size} B",
+                row.resource or "",
+            )
+            for row in rows
+        )
+    else:
+        say("Nothing was published yet.")
+    return 0
+
+
+def _row(row: HistoryRow) -> dict[str, object]:
+    return {
+        "at": instant(row.at),
+        "dataset": row.key.dataset,
+        "folder": row.key.folder,
+        "path": readable_path(row.key.path),
+        "action": row.action,
+        "resource_id": row.resource,
+        "sha1": row.sha1,
+        "size": row.size,
+        "http_status": row.http_status,
+        "sentry_id": row.sentry_id,
+        "trace_id": row.trace_id,
+        "detail": row.detail,
+    }
+
+
+def do_explain(arguments: argparse.Namespace) -> int:
+    """Say why one file is or is not published, and what would change it."""
+    settings = settings_of(arguments, level="warning")
+    settings.require_folders()
+    views = {file.key: (view, file) for view in views_of(settings) for file in view.files}
+    ledger = Ledger(settings.daemon.state_dir, read_only=True)
+    try:
+        watches = settings.watches(status.pins(settings, ledger))
+        key = key_of(arguments.path, watches, views)
+        rows = list(ledger.history(dataset=key.dataset, path=key.path, limit=5))
+    finally:
+        ledger.close()
+    view, file = views.get(key, (None, FileView(key, status.State.IGNORED)))
+    words = _explanation(key, file, view)
+    if arguments.json:
+        print_json({**file.as_json(), "dataset": key.dataset, "explanation": words,
+                    "history": [_row(row) for row in rows]})  # fmt: skip
+    else:
+        show_file(file)
+        for sentence in words:
+            say(f"  {sentence}")
+        for row in rows:
+            say(f"    {instant(row.at)}  {row.action}")
+    return 1 if str(file.state) in {"held", "failed"} else 0
+
+
+def _explanation(key: ResourceKey, file: FileView, view: DatasetView | None) -> list[str]:
+    """What is so, and what would change it."""
+    where = f"the dataset “{view.title}” ({key.dataset})" if view and view.title else key.dataset
+    said = {
+        "published": [
+            f"It is a resource of {where}; its bytes on the portal are those of the file.",
+            "Change the file and the same resource is replaced; its link stays.",
+        ],
+        "pending": ["It will be published by itself; nothing needs to be done."],
+        "kept": ["Put the file back to go on with the same resource, or delete it on the portal."],
+        "withdrawn": ["Put the file back to publish it again, as a new resource."],
+        "ignored": ["It is not published. Rename it, or change `include`, `exclude` or the rules."],
+        "held": ["When that is done, `publisher-daemon retry PATH` looks at it again at once."],
+        "failed": ["It is tried again when the file or the settings change, or at "
+                   "`publisher-daemon retry PATH`."],
+    }  # fmt: skip
+    sentences = said[str(file.state)]
+    if view is not None and view.trouble:
+        sentences = [f"The whole dataset waits: {view.trouble}", *sentences]
+    return sentences
+
+
+def resource_id(text: str) -> ResourceId:
+    """A resource's id as a person gives it: the id, or a link that ends with it."""
+    return ResourceId(text.rstrip("/").rpartition("/")[2])

@@ -1,0 +1,144 @@
+"""``plan``: what a pass would do, in words; nothing is done."""
+
+from __future__ import annotations
+
+import argparse
+from typing import assert_never
+
+from publisher_daemon import daemon
+from publisher_daemon.cli.opening import settings_of
+from publisher_daemon.cli.showing import print_json, say
+from publisher_daemon.ledger import Ledger
+from publisher_daemon.model import (
+    Abandon,
+    Action,
+    Adopt,
+    Describe,
+    Forget,
+    Identify,
+    Keep,
+    Rename,
+    Replace,
+    Upload,
+    Withdraw,
+)
+from publisher_daemon.plan import action_key
+from publisher_daemon.reconcile import Preview
+from publisher_daemon.status import readable_path
+
+
+def do_plan(arguments: argparse.Namespace) -> int:
+    """Print every change a pass would make, and why; 1 when something is held."""
+    settings = settings_of(arguments, level="warning")
+    ledger = Ledger(settings.daemon.state_dir, read_only=True)
+    try:
+        office = daemon.build(settings, ledger, reason="publisher-daemon plan", pin=False)
+        office.vocabulary.refresh(keep=False)
+        previews = [office.reconciler.preview(dataset) for dataset in office.datasets]
+    finally:
+        ledger.close()
+    if arguments.json:
+        print_json({"datasets": [_document(preview) for preview in previews]})
+    else:
+        for preview in previews:
+            _show(preview)
+    held = any(preview.holds or preview.trouble for preview in previews)
+    return 1 if held else 0
+
+
+def _document(preview: Preview) -> dict[str, object]:
+    return {
+        "dataset": preview.dataset,
+        "title": preview.title,
+        "trouble": preview.trouble,
+        "actions": [
+            {
+                "action": type(step).__name__.lower(),
+                "path": readable_path(action_key(step).path),
+                "folder": action_key(step).folder,
+                "calls": calls(step),
+                "why": why(step),
+            }
+            for step in preview.steps
+        ],
+        "holds": [
+            {"path": readable_path(hold.key.path), "code": hold.code, "why": hold.why}
+            for hold in preview.holds
+        ],
+        "drifts": [
+            {"path": readable_path(key.path), "field": field, "ours": ours, "theirs": theirs}
+            for key, field, ours, theirs in preview.drifts
+        ],
+    }
+
+
+def _show(preview: Preview) -> None:
+    say(f"{preview.title} ({preview.dataset})")
+    if preview.trouble:
+        say(f"  ! {preview.trouble}")
+    for step in preview.steps:
+        say(f"  {type(step).__name__.lower():<9} {readable_path(action_key(step).path)}")
+        say(f"      {why(step)}")
+        for call in calls(step):
+            say(f"      {call}")
+    for hold in preview.holds:
+        say(f"  held      {readable_path(hold.key.path)}")
+        say(f"      {hold.why}")
+    for key, field, ours, theirs in preview.drifts:
+        say(f"  drift     {readable_path(key.path)}: {field} is “{theirs}” on the portal, "
+            f"“{ours}” here; theirs is kept")  # fmt: skip
+    if not (preview.steps or preview.holds or preview.drifts):
+        say("  nothing to do: the portal is as the folder")
+
+
+def calls(step: Action) -> tuple[str, ...]:
+    """The requests that would change the portal."""
+    dataset = action_key(step).dataset
+    match step:
+        case Upload():
+            return (
+                f"POST /api/1/datasets/{dataset}/upload/ ({step.file.fingerprint.size} bytes)",
+                f"PUT /api/1/datasets/{dataset}/resources/<new>/ (title “{step.file.words.title}”)",
+            )
+        case Replace():
+            where = f"/api/1/datasets/{dataset}/resources/{step.resource}/"
+            return (
+                f"POST {where}upload/ ({step.file.fingerprint.size} bytes)",
+                f"PUT {where} (title “{step.title}”)",
+            )
+        case Describe():
+            said = ", ".join(f"{name} “{value}”" for name, value in step.words.said().items())
+            return (f"PUT /api/1/datasets/{dataset}/resources/{step.resource}/ ({said})",)
+        case Identify():
+            return (f"PUT /api/2/datasets/{dataset}/resources/{step.resource}/extras/",)
+        case Withdraw():
+            return (f"DELETE /api/1/datasets/{dataset}/resources/{step.resource}/",)
+        case Adopt() | Rename() | Abandon() | Forget() | Keep():
+            return ()
+        case _:
+            assert_never(step)
+
+
+def why(step: Action) -> str:
+    """The reason of a step, in a sentence."""
+    match step:
+        case Upload():
+            return "The file is new: a resource is created."
+        case Replace():
+            return f"The file changed: the resource {step.resource} gets its bytes, and keeps its link."
+        case Describe():
+            return "The words are brought in step."
+        case Identify():
+            return "The resource is marked as this file's, so that losing the state loses nothing."
+        case Withdraw():
+            return "The file is gone, and the folder says that its resource goes too."
+        case Adopt():
+            return f"Nothing is sent: {step.why} ({step.entry.resource})."
+        case Rename():
+            return f"Nothing is sent: it was “{readable_path(step.old.path)}”, the same resource."
+        case Abandon() | Forget():
+            return f"Nothing is sent: {step.why}."
+        case Keep():
+            return "The file is gone; its resource stays on the portal."
+        case _:
+            assert_never(step)

@@ -1,0 +1,53 @@
+"""``run`` and ``once``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from publisher_daemon import daemon, status
+from publisher_daemon.cli.opening import configure_log, settings_of
+from publisher_daemon.cli.showing import print_json, show_datasets
+from publisher_daemon.config import Settings, load
+from publisher_daemon.folder import Folder
+from publisher_daemon.ledger import Ledger
+from publisher_daemon.status import DatasetView
+
+
+def do_run(arguments: argparse.Namespace) -> int:
+    """Be the service, until SIGTERM."""
+    settings = settings_of(arguments)
+
+    def reload() -> Settings:
+        fresh = load(arguments.config, os.environ)
+        fresh.require_folders()
+        fresh.api_key()
+        configure_log(fresh)
+        return fresh
+
+    return daemon.run(settings, reload=reload, environ=os.environ)
+
+
+def do_once(arguments: argparse.Namespace) -> int:
+    """Make one complete pass and say where every file stands."""
+    settings = settings_of(arguments)
+    code = daemon.once(settings)
+    views = views_of(settings)
+    if arguments.json:
+        print_json(
+            {"datasets": [view.as_json() for view in views], "summary": status.summary(views)}
+        )
+    else:
+        show_datasets(views, ignored=True)
+    return code
+
+
+def views_of(settings: Settings) -> tuple[DatasetView, ...]:
+    """Where every file stands, by the ledger and the folders as they are now."""
+    ledger = Ledger(settings.daemon.state_dir, read_only=True)
+    try:
+        watches = settings.watches(status.pins(settings, ledger))
+        folders = {(watch.dataset, watch.name): Folder(watch) for watch in watches}
+        return status.survey(watches, ledger, folders, status.next_refreshes(settings, ledger))
+    finally:
+        ledger.close()

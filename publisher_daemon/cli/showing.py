@@ -1,0 +1,77 @@
+"""What people see: tables, sentences and JSON documents on standard output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+
+from publisher_daemon.log import redact, single_line
+from publisher_daemon.status import DatasetView, FileView, instant, readable_path, summary
+
+_MARKS = {
+    "published": "✓",
+    "pending": "…",
+    "held": "!",
+    "failed": "✗",
+    "kept": "=",
+    "withdrawn": "-",
+    "ignored": "·",
+}
+
+
+def say(text: str = "") -> None:
+    """Print one line for a person; what standard output cannot encode is written out."""
+    encoding = sys.stdout.encoding or "utf-8"
+    line = redact(text).encode(encoding, "backslashreplace").decode(encoding)
+    sys.stdout.write(line + "\n")
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document, redacted."""
+    text = json.dumps(document, ensure_ascii=False, indent=1, default=str)
+    sys.stdout.buffer.write(redact(text).encode("utf-8", "backslashreplace") + b"\n")
+    sys.stdout.flush()
+
+
+def show_datasets(views: Sequence[DatasetView], *, ignored: bool) -> None:
+    """Print every dataset and its files."""
+    for view in views:
+        say(f"{view.title or 'Dataset'} ({view.dataset})" + (f"  {view.page}" if view.page else ""))
+        if view.trouble:
+            say(f"  ! {view.trouble}")
+        if view.next_refresh:
+            say(f"  next refresh: {instant(view.next_refresh)}")
+        for file in view.files:
+            if ignored or str(file.state) != "ignored":
+                show_file(file)
+        if not view.files:
+            say("  (no file yet)")
+        say()
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(summary(views).items()))
+    say(counts or "Nothing to publish: the folders are empty.")
+
+
+def show_file(file: FileView) -> None:
+    """Print one file: its state, its link, and why."""
+    mark = _MARKS[str(file.state)]
+    line = f"  {mark} {file.state:<9} {single_line(readable_path(file.key.path))}"
+    if file.since:
+        line += f"  since {instant(file.since)}"
+    say(line)
+    if file.url and str(file.state) != "ignored":
+        say(f"      {file.url}")
+    if file.why:
+        say(f"      {file.why}")
+        if file.retry_at:
+            say(f"      Next try: {instant(file.retry_at)}")
+
+
+def table(rows: Iterable[Sequence[str]]) -> None:
+    """Print rows with aligned columns."""
+    kept = [tuple(map(str, row)) for row in rows]
+    if not kept:
+        return
+    widths = [max(len(row[column]) for row in kept) for column in range(len(kept[0]))]
+    for row in kept:
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -1,0 +1,58 @@
+"""Answers “are you well?” to the service manager: ready, busy with what, stopping (sd_notify).
+
+A few lines of standard library: the protocol is one datagram (systemd's sd_notify(3)), and the
+usual binding needs a compiler on the producer's server.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+class Notifier:
+    """Talks to ``$NOTIFY_SOCKET``; says nothing where there is none."""
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        self._address = environ.get("NOTIFY_SOCKET", "")
+        self._said = ""
+        #: seconds between two signs of life that the service manager expects; None: none expected
+        usec = environ.get("WATCHDOG_USEC", "")
+        self.watchdog: float | None = int(usec) / 2_000_000 if usec.isdigit() else None
+
+    def ready(self, status: str) -> None:
+        """Start-up is over."""
+        self._send(f"READY=1\nSTATUS={status}")
+
+    def alive(self) -> None:
+        """Feed the watchdog; only ever called from the loop that does the work."""
+        self._send("WATCHDOG=1")
+
+    def status(self, sentence: str) -> None:
+        """Tell ``systemctl status`` what is going on; the same sentence is said once."""
+        if sentence != self._said:
+            self._said = sentence
+            self._send(f"STATUS={sentence}")
+
+    def reloading(self, monotonic_usec: int) -> None:
+        """A reload begins; ``ready`` ends it."""
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={monotonic_usec}")
+
+    def stopping(self) -> None:
+        """The end is near, on purpose."""
+        self._send("STOPPING=1")
+
+    def _send(self, message: str) -> None:
+        if not self._address:
+            return
+        address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
+                out.sendto(message.encode(), address)
+        except OSError as error:
+            log.debug("notify.failed", why=str(error))

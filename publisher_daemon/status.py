@@ -1,0 +1,242 @@
+"""Says where every file stands: the ledger's memory laid over what the folders hold now.
+
+Used by ``status``, ``once`` and ``explain`` alike, so that they can never tell different stories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from publisher_daemon.config import Settings
+from publisher_daemon.errors import FolderUnreadable
+from publisher_daemon.folder import Folder
+from publisher_daemon.ledger import DatasetFacts, Ledger
+from publisher_daemon.model import (
+    DatasetId,
+    Entry,
+    ResourceKey,
+    Sighting,
+    Standing,
+    State,
+    Watch,
+)
+from publisher_daemon.naming import readable
+
+
+@dataclass(frozen=True, slots=True)
+class FileView:
+    """One file, for people and for ``--json`` (contract.md)."""
+
+    key: ResourceKey
+    state: State
+    resource: str | None = None
+    url: str | None = None
+    sha1: str | None = None
+    size: int | None = None
+    why: str | None = None
+    code: str | None = None
+    sentry_id: str | None = None
+    since: float | None = None
+    retry_at: float | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """The file as the contract writes it."""
+        return {
+            "path": readable_path(self.key.path),
+            "folder": self.key.folder,
+            "state": str(self.state),
+            "resource_id": self.resource,
+            "url": self.url,
+            "sha1": self.sha1,
+            "size": self.size,
+            "why": self.why,
+            "code": self.code,
+            "sentry_id": self.sentry_id,
+            "since": instant(self.since),
+            "retry_at": instant(self.retry_at),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetView:
+    """One dataset and its files."""
+
+    dataset: DatasetId
+    title: str | None = None
+    page: str | None = None
+    files: tuple[FileView, ...] = ()
+    folders: tuple[Mapping[str, object], ...] = ()
+    trouble: str | None = None
+    last_refresh: float | None = None
+    next_refresh: float | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """The dataset as the contract writes it."""
+        return {
+            "dataset": self.dataset,
+            "title": self.title,
+            "url": self.page,
+            "trouble": self.trouble,
+            "last_refresh": instant(self.last_refresh),
+            "next_refresh": instant(self.next_refresh),
+            "folders": list(self.folders),
+            "files": [file.as_json() for file in self.files],
+        }
+
+    @property
+    def well(self) -> bool:
+        """Nothing failed, nothing is held, nothing stops the dataset."""
+        bad = {State.HELD, State.FAILED}
+        return self.trouble is None and not any(file.state in bad for file in self.files)
+
+
+def pins(settings: Settings, ledger: Ledger) -> dict[str, DatasetId]:
+    """The ids of the datasets that the configuration names by slug, as far as they are known."""
+    known = {name: ledger.pinned(name) for name in settings.datasets_named()}
+    return {name: found for name, found in known.items() if found is not None}
+
+
+def instant(at: float | None) -> str | None:
+    """A UTC instant as ISO 8601, to the second."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def readable_path(path: str) -> str:
+    """The path itself when it is valid Unicode, else with its strange bytes written out."""
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return readable(path)
+    return path
+
+
+@dataclass(slots=True)
+class _Shelf:
+    """What one dataset's folders hold now."""
+
+    sightings: dict[ResourceKey, Sighting] = field(default_factory=dict)
+    ignored: dict[ResourceKey, str] = field(default_factory=dict)
+    troubles: dict[str, str] = field(default_factory=dict)
+
+
+def survey(
+    watches: Sequence[Watch],
+    ledger: Ledger,
+    folders: Mapping[tuple[DatasetId, str], Folder],
+    next_refresh: Mapping[DatasetId, float | None] | None = None,
+) -> tuple[DatasetView, ...]:
+    """Every configured dataset, in the configuration's order."""
+    facts = ledger.datasets()
+    order = dict.fromkeys(watch.dataset for watch in watches)
+    return tuple(
+        _dataset(
+            dataset,
+            [watch for watch in watches if watch.dataset == dataset],
+            ledger,
+            folders,
+            facts.get(dataset),
+            (next_refresh or {}).get(dataset),
+        )
+        for dataset in order
+    )
+
+
+def _dataset(
+    dataset: DatasetId,
+    watches: Sequence[Watch],
+    ledger: Ledger,
+    folders: Mapping[tuple[DatasetId, str], Folder],
+    facts: DatasetFacts | None,
+    next_refresh: float | None,
+) -> DatasetView:
+    shelf = _Shelf()
+    for watch in watches:
+        folder = folders[dataset, watch.name]
+        try:
+            shelf.sightings.update({sighting.key: sighting for sighting in folder.scan()})
+            shelf.ignored.update(
+                {ResourceKey(dataset, watch.name, path): why for path, why in folder.ignored()}
+            )
+        except FolderUnreadable as error:
+            why = f"{error.message} {error.hint}" if error.hint else error.message
+            shelf.troubles[watch.name] = why
+    record = ledger.read(dataset)
+    names = {watch.name for watch in watches}
+    keys = {*shelf.sightings, *shelf.ignored, *record.entries, *record.standings}
+    files = tuple(
+        _file(key, shelf, record.entries.get(key), record.standings.get(key))
+        for key in sorted(key for key in keys if key.folder in names)
+    )
+    return DatasetView(
+        dataset=dataset,
+        title=facts.title if facts else None,
+        page=facts.page if facts else None,
+        files=files,
+        folders=tuple(
+            {"name": watch.name, "path": watch.path, "trouble": shelf.troubles.get(watch.name)}
+            for watch in watches
+        ),
+        trouble="; ".join(shelf.troubles.values()) or (facts.trouble if facts else None),
+        last_refresh=facts.last_refresh if facts else None,
+        next_refresh=next_refresh,
+    )
+
+
+def _file(
+    key: ResourceKey, shelf: _Shelf, entry: Entry | None, standing: Standing | None
+) -> FileView:
+    sighting = shelf.sightings.get(key)
+    known = FileView(key, State.PUBLISHED)
+    if entry is not None:
+        known = FileView(
+            key,
+            State.PUBLISHED,
+            resource=entry.resource,
+            url=entry.permalink or None,
+            sha1=entry.fingerprint.sha1 or None,
+            size=entry.fingerprint.size,
+            since=entry.published_at or None,
+        )
+    if standing is not None:
+        return _with(
+            known,
+            state=standing.state,
+            why=standing.why,
+            code=standing.code,
+            sentry_id=standing.sentry_id,
+            since=standing.since,
+            retry_at=standing.not_before,
+        )
+    if entry is None:
+        if sighting is not None:
+            return _with(known, state=State.PENDING, why="Seen; its turn has not come yet.")
+        return _with(known, state=State.IGNORED, why=shelf.ignored.get(key))
+    if sighting is not None:
+        if entry.stamp != sighting.stamp:
+            why = "It changed since it was published; its turn has not come yet."
+            return _with(known, state=State.PENDING, why=why)
+        return known
+    if key.folder in shelf.troubles:
+        return known
+    why = "The file is gone from the folder; its resource stays on the portal."
+    if key in shelf.ignored:
+        why = f"The file is not published any more ({shelf.ignored[key]}); its resource stays."
+    return _with(known, state=State.KEPT, why=why, since=entry.gone_since or known.since)
+
+
+def _with(view: FileView, **changes: object) -> FileView:
+    values = {name: getattr(view, name) for name in FileView.__dataclass_fields__}
+    return FileView(**{**values, **changes})
+
+
+def summary(views: Iterable[DatasetView]) -> dict[str, int]:
+    """How many files stand where."""
+    counts: dict[str, int] = {}
+    for view in views:
+        for file in view.files:
+            counts[str(file.state)] = counts.get(str(file.state), 0) + 1
+    return counts
