@@ -1,0 +1,157 @@
+"""A producer's server in a temporary directory: its folder, its configuration, the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from hashlib import sha1
+from pathlib import Path
+from typing import Any
+
+from waiting import wait_until
+
+
+@dataclass
+class Producer:
+    """Runs ``publisher-daemon`` as a person would, and reads what it says."""
+
+    home: Path
+    url: str
+    key: str
+    dataset: str
+    settings: dict[str, str] = field(default_factory=dict)
+    folder_settings: dict[str, str] = field(default_factory=lambda: {"quiet": '"300ms"'})
+    rules: str = ""
+    more: str = ""
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def folder(self) -> Path:
+        return self.home / "depot"
+
+    @property
+    def state(self) -> Path:
+        return self.home / "state"
+
+    @property
+    def config(self) -> Path:
+        return self.home / "config.toml"
+
+    def configure(self) -> Path:
+        key = self.home / "api-key"
+        key.write_text(self.key)
+        key.chmod(0o600)
+        daemon = {"state_dir": f'"{self.state}"', "grace": '"3s"', **self.settings}
+        folder = {
+            "path": f'"{self.folder}"',
+            "dataset": f'"{self.dataset}"',
+            **self.folder_settings,
+        }
+        self.config.write_text(
+            f'[portal]\nurl = "{self.url}"\napi_key_file = "{key}"\n\n[daemon]\n'
+            + "".join(f"{name} = {value}\n" for name, value in daemon.items())
+            + "\n[[folders]]\n"
+            + "".join(f"{name} = {value}\n" for name, value in folder.items())
+            + self.rules
+            + "\n"
+            + self.more
+        )
+        return self.config
+
+    def drop(self, path: str | bytes, content: bytes) -> str:
+        """Write a file in the folder; returns its sha1."""
+        target = os.path.join(os.fsencode(self.folder), os.fsencode(path))
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with open(target, "wb") as out:
+            out.write(content)
+        return sha1(content).hexdigest()
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "publisher_daemon", "--config", str(self.config), *arguments]
+
+    def call(self, *arguments: str, timeout: float = 90) -> subprocess.CompletedProcess[str]:
+        """Run a verb to its end."""
+        self.configure()
+        return subprocess.run(
+            self.command(*arguments),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
+            cwd=self.home,
+            env={"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8"},
+        )
+
+    def ask(self, *arguments: str, code: int | None = None) -> Any:
+        """Run a verb with ``--json`` and read its answer."""
+        done = self.call(*arguments, "--json")
+        if code is not None:
+            assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+        return json.loads(done.stdout)
+
+    def once(self, code: int | None = 0) -> dict[str, dict[str, Any]]:
+        """Make one pass; the files by path."""
+        return files_of(self.ask("once", code=code))
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        return files_of(self.ask("status"))
+
+    def start(self) -> Service:
+        """Start the service."""
+        self.configure()
+        return Service(self)
+
+
+def files_of(answer: Any) -> dict[str, dict[str, Any]]:
+    return {file["path"]: file for found in answer["datasets"] for file in found["files"]}
+
+
+class Service:
+    """``publisher-daemon run`` as a process; killed if a test leaves it running."""
+
+    def __init__(self, producer: Producer) -> None:
+        self.producer = producer
+        self.log = producer.home / "log.jsonl"
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen(
+                producer.command("run"),
+                stdout=subprocess.DEVNULL,
+                stderr=out,
+                cwd=producer.home,
+                env={"PATH": os.environ["PATH"], "HOME": str(producer.home)},
+            )
+
+    def __enter__(self) -> Service:
+        self.wait_for("daemon.started")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(30)
+
+    def events(self, name: str | None = None) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line]
+        return [line for line in lines if name is None or line["event"] == name]
+
+    def wait_for(self, event: str, count: int = 1, timeout: float = 30) -> list[dict[str, Any]]:
+        """Wait until the log has that many such lines."""
+
+        def there() -> list[dict[str, Any]] | None:
+            found = self.events(event)
+            if len(found) < count and self.process.poll() is not None:
+                raise AssertionError(f"it ended ({self.process.returncode}): {self.log.read_text()}")
+            return found if len(found) >= count else None
+
+        return wait_until(there, timeout, f"{count} × {event} in {self.log}")
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
