@@ -85,7 +85,8 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.resources = {found.id: found for found in self.remote.resources}
-        self.claimed = {entry.resource: entry.key for entry in self.record.entries.values()}
+        entries = sorted(self.record.entries.values(), key=lambda entry: entry.key)
+        self.claimed = {entry.resource: entry.key for entry in entries}
         self.files = tuple(sorted(self.folder.files, key=lambda file: file.key))
 
     def result(self) -> Plan:
@@ -118,8 +119,8 @@ class Desk:
         return (file for file in self.files if file.key not in self.done)
 
     def unclaimed(self) -> Iterator[RemoteResource]:
-        """Walk the resources that are nobody's yet."""
-        return (found for found in self.remote.resources if found.id not in self.claimed)
+        """Walk the resources that are nobody's yet, in order."""
+        return (self.resources[name] for name in sorted(self.resources.keys() - self.claimed))
 
     def is_gone(self, key: ResourceKey) -> bool:
         """Whether a complete scan proves that the file is not there."""

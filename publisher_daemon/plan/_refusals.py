@@ -12,7 +12,7 @@ from publisher_daemon.plan._sentences import extension_words
 
 def refuse(desk: Desk) -> None:
     """Hold what must not be sent: names the portal refuses, doubles, what failed and waits."""
-    for wait in desk.folder.waiting:
+    for wait in sorted(desk.folder.waiting, key=lambda wait: (wait.key, wait.code)):
         if wait.key not in desk.done:
             desk.holds.append(wait)
             desk.done.add(wait.key)

@@ -1,0 +1,901 @@
+"""A small world in memory: a folder, a portal with udata's traps, a ledger, people, and faults.
+
+The daemon in it is the real planner and an interpreter of its actions that may die between any two
+steps. Everything is drawn from one ``random.Random``: a world is replayed by its seed, and
+Hypothesis may draw it itself, and so make a failing world small.
+
+Fake: the folder (files change whole, by rename), the ledger (a dict; each method is one
+transaction) and the portal. The real ones have tests of their own; this proves the decisions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+from publisher_daemon.model import (
+    Abandon,
+    Action,
+    Adopt,
+    Attempt,
+    DatasetId,
+    Describe,
+    Entry,
+    Fingerprint,
+    Folderful,
+    Forget,
+    Hold,
+    Identify,
+    Identity,
+    Keep,
+    Plan,
+    Policy,
+    Record,
+    Remote,
+    RemoteDataset,
+    RemoteResource,
+    Rename,
+    Replace,
+    ResourceId,
+    ResourceKey,
+    SourceFile,
+    Stamp,
+    Standing,
+    State,
+    Upload,
+    Watch,
+    Withdraw,
+    Words,
+)
+from publisher_daemon.naming import default_title, identity_path, portal_name
+from publisher_daemon.plan import action_key, identity_of, plan
+
+DATASET = DatasetId("5bbb6d6cff66bd4dc17bfd5a")
+GRACE = 30.0
+#: Plans in one pass, as in the reconciler.
+TURNS = 6
+#: Names that the portal tells apart, and names it does not (``x y`` and ``x,y``).
+NAMES = ("a.csv", "b.csv", "x y.csv", "x,y.csv", "été.csv", "sub/a.csv", "sub/c.csv")
+CONTENTS = tuple(f"contents number {number}\n" for number in range(6))
+#: What a hold may still say once nothing goes wrong any more: each one waits for a person.
+FINAL_HOLDS = frozenset(
+    {
+        "ambiguous",
+        "claimed_twice",
+        "conflict",
+        "refused",
+        "removed_on_portal",
+        "resource_not_found",
+        "same_name",
+        "too_many_withdrawals",
+    }
+)
+
+
+class Broken(AssertionError):
+    """A law does not hold in this world."""
+
+
+class _Unreachable(Exception):  # noqa: N818 - a fault of the portal, not of the test
+    """Nothing happened on the portal."""
+
+
+class _Refused(Exception):  # noqa: N818
+    """The portal refused, and will again."""
+
+
+class _Unknown(Exception):  # noqa: N818
+    """No answer, or a 500: maybe it happened."""
+
+    def __init__(self, *, answered: bool) -> None:
+        super().__init__()
+        self.answered = answered
+
+
+def fingerprint_of(content: str) -> Fingerprint:
+    data = content.encode()
+    return Fingerprint(hashlib.sha1(data).hexdigest(), len(data))
+
+
+@dataclass(frozen=True)
+class File:
+    """A file in the folder; it may be used once it is settled."""
+
+    content: str
+    stamp: Stamp
+    settled_at: float
+
+
+@dataclass
+class Portal:
+    """What udata does, as far as it can hurt: see portal-facts §5, §6 and §15."""
+
+    resources: dict[ResourceId, RemoteResource] = field(default_factory=dict)
+    #: what was asked and will be done later: (when, what)
+    late: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
+    made_by_us: set[ResourceId] = field(default_factory=set)
+    #: who put the bytes there last
+    last_writer: dict[ResourceId, str] = field(default_factory=dict)
+    writes: Counter[str] = field(default_factory=Counter)
+    serial: int = 0
+
+    def catch_up(self, now: float) -> None:
+        """Do what is due by now."""
+        due = sorted((item for item in self.late if item[0] <= now), key=lambda item: item[0])
+        self.late = [item for item in self.late if item[0] > now]
+        for _, thunk in due:
+            thunk()
+
+    def create(self, name: str, data: Fingerprint, who: str) -> ResourceId:
+        """Upload is a POST that creates, every time; the title is the name."""
+        self.serial += 1
+        new = ResourceId(f"r{self.serial:03}")
+        self.resources[new] = RemoteResource(
+            id=new,
+            title=name,
+            url=f"https://static.example/{self.serial}/{name}",
+            permalink=f"https://portal.example/r/{new}",
+            sha1=data.sha1,
+            size=data.size,
+            type="main",
+            created_at=f"2026-01-01T00:00:{self.serial:05}",
+        )
+        self.last_writer[new] = who
+        if who == "us":
+            self.made_by_us.add(new)
+        self.writes[f"{who} upload"] += 1
+        return new
+
+    def put(self, target: ResourceId, name: str, data: Fingerprint, who: str) -> None:
+        """Give other bytes: the title falls back to the name; identity and words stay."""
+        if target not in self.resources:
+            return
+        self.serial += 1
+        self.resources[target] = replace(
+            self.resources[target],
+            title=name,
+            url=f"https://static.example/{self.serial}/{name}",
+            sha1=data.sha1,
+            size=data.size,
+        )
+        self.last_writer[target] = who
+        self.writes[f"{who} replace"] += 1
+
+    def edit(self, target: ResourceId, words: Words, identity: Identity | None = None) -> None:
+        if target in self.resources:
+            said = words.said()
+            found = self.resources[target]
+            self.resources[target] = replace(
+                found,
+                title=said.get("title", found.title),
+                description=said.get("description", found.description),
+                source=identity or found.source,
+            )
+
+    def delete(self, target: ResourceId, who: str) -> None:
+        if self.resources.pop(target, None) is not None:
+            self.writes[f"{who} delete"] += 1
+
+
+@dataclass
+class Ledger:
+    """Each method is one transaction."""
+
+    entries: dict[ResourceKey, Entry] = field(default_factory=dict)
+    attempts: dict[int, Attempt] = field(default_factory=dict)
+    standings: dict[ResourceKey, Standing] = field(default_factory=dict)
+    serial: int = 0
+
+    def begin(self, attempt: Attempt) -> Attempt:
+        self.serial += 1
+        attempt = replace(attempt, id=self.serial)
+        self.attempts[attempt.id] = attempt
+        return attempt
+
+    def sent(self, attempt: Attempt, now: float) -> None:
+        self.attempts[attempt.id] = replace(attempt, sent=True, sent_at=now)
+
+    def finish(self, attempt: int | None, entry: Entry) -> None:
+        if attempt is not None:
+            self.attempts.pop(attempt, None)
+        self.entries[entry.key] = entry
+        self.standings.pop(entry.key, None)
+
+    def close(self, attempt: int) -> None:
+        self.attempts.pop(attempt, None)
+
+    def record(self) -> Record:
+        return Record(dict(self.entries), tuple(self.attempts.values()), dict(self.standings))
+
+
+@dataclass
+class World:
+    """One dataset and all that happens to it."""
+
+    rng: random.Random
+    now: float = 1_000_000.0
+    faults: bool = True
+    enforce: bool = False
+    withdraw: bool = False
+    verbose: bool = False
+
+    files: dict[ResourceKey, File] = field(default_factory=dict)
+    mounted: bool = True
+    portal: Portal = field(default_factory=Portal)
+    ledger: Ledger = field(default_factory=Ledger)
+    titles: dict[str, str] = field(default_factory=dict)
+    pins: dict[str, ResourceId] = field(default_factory=dict)
+    settings: int = 0
+    refused: set[str] = field(default_factory=set)
+
+    #: every complete state a file ever had
+    states: set[str] = field(default_factory=set)
+    #: titles that may stand on a resource, because a person or the settings said so
+    said: dict[ResourceId, set[str]] = field(default_factory=dict)
+    #: a title that a person wrote in a quiet moment, over ours: it must stay
+    wanted: dict[ResourceId, str] = field(default_factory=dict)
+    #: ours no more: the configuration named another one, or a person asked for a new one
+    disowned: set[ResourceId] = field(default_factory=set)
+    #: ours when the state was lost
+    inherited: set[ResourceId] = field(default_factory=set)
+    answered: set[int] = field(default_factory=set)
+    holds: tuple[Hold, ...] = ()
+    in_pass: bool = False
+    serial: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+
+    # --------------------------------------------------------------------------- what we see
+
+    def say(self, text: str) -> None:
+        if self.verbose:
+            print(f"{self.now - 1_000_000:9.1f}  {text}")
+
+    def policy(self) -> Policy:
+        watches = tuple(
+            Watch(
+                name=name,
+                path=f"/srv/{name}",
+                dataset=DATASET,
+                when_deleted="withdraw" if self.withdraw else "keep",
+            )
+            for name in ("one", "two")
+        )
+        return Policy(
+            watches=watches,
+            on_drift="enforce" if self.enforce else "keep",
+            grace=GRACE,
+            settings=str(self.settings),
+        )
+
+    def source(self, key: ResourceKey) -> SourceFile:
+        title = self.titles.get(key.path)
+        return SourceFile(
+            key=key,
+            stamp=self.files[key].stamp,
+            fingerprint=fingerprint_of(self.files[key].content),
+            name=portal_name(key.path),
+            words=Words(title=title or default_title(key.path)),
+            default_title=title is None,
+            pinned=self.pins.get(key.path) if key.folder == "one" else None,
+        )
+
+    def folderful(self) -> Folderful:
+        if not self.mounted:
+            return Folderful(present=frozenset(self.ledger.entries))
+        settled = [key for key, file in self.files.items() if file.settled_at <= self.now]
+        waiting = tuple(
+            Hold(key, "not_settled", "It still moves.", file.settled_at, State.PENDING)
+            for key, file in self.files.items()
+            if file.settled_at > self.now
+        )
+        return Folderful(
+            files=tuple(self.source(key) for key in settled),
+            present=frozenset(self.files),
+            complete=frozenset({"one", "two"}),
+            waiting=waiting,
+        )
+
+    def remote(self) -> Remote:
+        self.portal.catch_up(self.now)
+        dataset = RemoteDataset(DATASET, "air", "Air", "https://portal.example/datasets/air")
+        return Remote(dataset, tuple(self.portal.resources.values()))
+
+    def decide(self, remote: Remote) -> Plan:
+        """Plan, and see that the order of what is given does not matter."""
+        folder, record = self.folderful(), self.ledger.record()
+        attempts = tuple(
+            # the portal answered 500: it is at rest, no grace is needed
+            replace(attempt, started_at=float("-inf"), sent_at=None)
+            if attempt.id in self.answered
+            else attempt
+            for attempt in record.attempts
+        )
+        record = replace(record, attempts=attempts)
+        result = plan(folder, record, remote, self.policy(), self.now)
+        again = plan(
+            replace(folder, files=folder.files[::-1], waiting=folder.waiting[::-1]),
+            Record(
+                dict(reversed(record.entries.items())),
+                record.attempts[::-1],
+                dict(reversed(record.standings.items())),
+            ),
+            replace(remote, resources=remote.resources[::-1]),
+            self.policy(),
+            self.now,
+        )
+        if result != again:
+            raise Broken(f"the order matters: {result} != {again}")
+        self.check_plan(result, remote)
+        return result
+
+    # ----------------------------------------------------------------------------- the laws
+
+    def check_plan(self, result: Plan, remote: Remote) -> None:
+        """Ownership: nothing is planned against what is not ours."""
+        seen: set[ResourceKey] = set()
+        for action in result.actions:
+            match action:
+                case Upload():
+                    entry = self.ledger.entries.get(action.file.key)
+                    if entry is not None and entry.resource in self.portal.resources:
+                        raise Broken(f"twin: {action.file.key.path} already is {entry.resource}")
+                case Replace():
+                    self._check_ours(action.file.key, action.resource)
+                    found = remote.get(action.resource)
+                    person = self.portal.last_writer[action.resource] == "person"
+                    if found and person and not self._forced(action.file.key):
+                        raise Broken(f"replaces what a person put in {action.resource}")
+                case Describe() | Identify():
+                    self._check_ours(action.key, action.resource)
+                case Withdraw():
+                    self._check_ours(action.key, action.resource)
+                    if not self.withdraw or (action.key in self.files and not self.in_pass):
+                        raise Broken(f"withdraws {action.resource}, whose file is there")
+                    if self.portal.last_writer[action.resource] == "person":
+                        raise Broken(f"withdraws what a person put in {action.resource}")
+                case Adopt():
+                    self._check_adoption(action.entry, remote)
+                    continue
+                case _:
+                    continue
+            if action_key(action) in seen:
+                raise Broken(f"two requests for {action_key(action).path} in one plan")
+            seen.add(action_key(action))
+
+    def _check_adoption(self, entry: Entry, remote: Remote) -> None:
+        """Bytes a person put there become ours when the file has them, or the settings say so."""
+        file, found = self.files.get(entry.key), remote.get(entry.resource)
+        pinned = entry.key.folder == "one" and self.pins.get(entry.key.path) == entry.resource
+        same = file and found and found.fingerprint == fingerprint_of(file.content)
+        if same or pinned:
+            self.portal.last_writer[entry.resource] = "us"
+
+    def _forced(self, key: ResourceKey) -> bool:
+        standing = self.ledger.standings.get(key)
+        return standing is not None and standing.forced and standing.code == "conflict"
+
+    def _check_ours(self, key: ResourceKey, resource: ResourceId) -> None:
+        entry = self.ledger.entries.get(key)
+        if entry is None or entry.resource != resource:
+            raise Broken(f"writes to {resource}, which is not that of {key.path}")
+
+    def check_converged(self, result: Plan) -> None:
+        """Each file is there once, with its last bytes and its words, or is held with a reason."""
+        held = {hold.key: hold for hold in result.holds}
+        for hold in result.holds:
+            if hold.code not in FINAL_HOLDS and hold.code != "withdraw_wait":
+                raise Broken(f"lost: {hold.key.path} is still held: {hold.code}")
+            if not hold.why:
+                raise Broken(f"held without a reason: {hold}")
+        if result.actions:
+            raise Broken(f"never ends: {result.actions}")
+        if self.ledger.attempts:
+            raise Broken(f"attempts left open: {self.ledger.attempts}")
+        owners = Counter(entry.resource for entry in self.ledger.entries.values())
+        if owners and max(owners.values()) > 1:
+            raise Broken(f"two files, one resource: {owners.most_common(1)}")
+        for key in self.files:
+            if key not in held:
+                self._check_published(key)
+        for sha1 in {found.sha1 for found in self.portal.resources.values()}:
+            if sha1 not in self.states:
+                raise Broken(f"torn: {sha1} was never a file")
+        for resource in self.portal.made_by_us & self.portal.resources.keys():
+            if resource not in owners:
+                self._check_orphan(resource, held)
+
+    def _check_published(self, key: ResourceKey) -> None:
+        entry, file = self.ledger.entries.get(key), self.source(key)
+        found = self.portal.resources.get(entry.resource) if entry else None
+        if entry is None or found is None:
+            raise Broken(f"lost: {key.path} is not on the portal")
+        if found.fingerprint != file.fingerprint or entry.fingerprint != file.fingerprint:
+            raise Broken(f"lost: {key.path} is not there with its last bytes")
+        if found.source != identity_of(file):
+            raise Broken(f"lost: {entry.resource} does not say that it is {key.path}")
+        allowed = self.said.get(found.id, set()) | {file.words.title}
+        if found.title not in allowed:
+            raise Broken(f"lost: the title of {key.path} is {found.title!r}, not of {allowed}")
+        wanted = self.wanted.get(found.id)
+        if wanted is not None and not self.enforce and found.title != wanted:
+            raise Broken(f"lost: the title {wanted!r} that a person gave {found.id}")
+        if self.enforce and not file.default_title and found.title != file.words.title:
+            raise Broken(f"lost: the title {file.words.title!r} does not win on {found.id}")
+
+    def _check_orphan(self, resource: ResourceId, held: dict[ResourceKey, Hold]) -> None:
+        if resource in self.disowned:
+            return
+        found = self.portal.resources[resource]
+        if resource not in self.inherited:
+            raise Broken(f"twin: {resource} ({found.title}) is nobody's")
+        for key in self.files:
+            same = found.source is not None and found.source[:2] == (
+                key.folder,
+                identity_path(key.path),
+            )
+            if same and key not in held:
+                raise Broken(f"twin: {resource} says it is {key.path}, which has another one")
+
+    # --------------------------------------------------------------------------- the daemon
+
+    def one_pass(self) -> Iterator[None]:
+        """One pass of the daemon; it may die wherever this yields."""
+        self.holds = ()
+        for _ in range(TURNS):
+            remote = self.remote()
+            result = self.decide(remote)
+            self.holds = result.holds
+            yield
+            try:
+                for action in result.actions:
+                    yield from self.apply(action)
+            except _Unreachable:
+                break
+            if not result.actions:
+                break
+        self.remember(self.holds)
+
+    def remember(self, holds: tuple[Hold, ...]) -> None:
+        """Holds become standings; those of failures keep their count."""
+        for hold in holds:
+            before = self.ledger.standings.get(hold.key)
+            if before is None or before.code != hold.code:
+                self.ledger.standings[hold.key] = Standing(
+                    hold.key, hold.state, hold.code, hold.why, self.now, not_before=hold.until
+                )
+        kept = {hold.key for hold in holds}
+        for key, standing in list(self.ledger.standings.items()):
+            if key not in kept and standing.failures == 0 and not standing.forced:
+                del self.ledger.standings[key]
+
+    def apply(self, action: Action) -> Iterator[None]:
+        self.say(f"daemon     {_brief(action)}")
+        match action:
+            case Upload() | Replace():
+                yield from self.publish(action)
+            case Describe() | Identify():
+                yield from self.tell(action)
+            case Withdraw():
+                yield from self.take_away(action)
+            case Adopt():
+                self.adopt(action)
+            case Rename():
+                entry = self.ledger.entries.pop(action.old)
+                self.ledger.entries[action.entry.key] = action.entry
+                if entry.resource != action.entry.resource:
+                    raise Broken(f"renamed to another resource: {action}")
+            case Forget():
+                entry = self.ledger.entries.pop(action.key)
+                if entry.resource in self.portal.resources:
+                    self.disowned.add(entry.resource)
+            case Keep():
+                entry = self.ledger.entries[action.key]
+                self.ledger.entries[action.key] = replace(entry, gone_since=self.now)
+            case Abandon():
+                self.ledger.close(action.attempt.id)
+        yield
+
+    def adopt(self, action: Adopt) -> None:
+        entry = action.entry
+        found = self.portal.resources.get(entry.resource)
+        if found:
+            # whatever its title is, nobody asked for another one
+            self.said.setdefault(found.id, set()).add(found.title)
+            if found.id in self.portal.made_by_us and action.attempt is None:
+                if found.source is not None:
+                    self.said[found.id].discard(portal_name(entry.key.path))
+        self.ledger.finish(action.attempt, entry)
+
+    def publish(self, action: Upload | Replace) -> Iterator[None]:
+        file = action.file
+        target = action.resource if isinstance(action, Replace) else None
+        title = action.title if isinstance(action, Replace) else file.words.title
+        attempt = self.ledger.begin(
+            Attempt(
+                id=0,
+                key=file.key,
+                kind="replace" if isinstance(action, Replace) else "upload",
+                started_at=self.now,
+                fingerprint=file.fingerprint,
+                stamp=file.stamp,
+                name=file.name,
+                resource=target,
+                before=action.before if isinstance(action, Replace) else None,
+                title=title,
+            )
+        )
+        yield
+        # the bytes go up; only the end of the request is held back
+        self.advance(self.rng.choice((0.0, 1.0, 100.0)))
+        yield
+        seen = self.files.get(file.key)
+        if seen is None or seen.stamp != file.stamp:
+            self.ledger.close(attempt.id)
+            return
+
+        created: list[ResourceId] = []
+
+        def do() -> None:
+            if target is None:
+                created.append(self.portal.create(file.name, file.fingerprint, "us"))
+            else:
+                self.portal.put(target, file.name, file.fingerprint, "us")
+
+        gone = target is not None and target not in self.portal.resources
+        try:
+            yield from self.request(do, attempt, refused=gone or file.key.path in self.refused)
+        except _Refused:
+            self.fail(file, parked=not gone)
+            return
+        except _Unknown as unknown:
+            if unknown.answered:
+                self.answered.add(attempt.id)
+            self.fail(file, parked=False)
+            return
+        resource = target if target is not None else created[0]
+        if resource not in self.portal.resources:
+            self.ledger.close(attempt.id)
+            return
+        before = self.ledger.entries.get(file.key)
+        self.ledger.finish(
+            attempt.id,
+            Entry(
+                key=file.key,
+                resource=resource,
+                fingerprint=file.fingerprint,
+                stamp=file.stamp,
+                permalink=self.portal.resources[resource].permalink,
+                applied=before.applied if before else Words(title=file.words.title),
+                restore=title,
+                reset_to=file.name,
+                published_at=self.now,
+            ),
+        )
+        self.counts["published"] += 1
+
+    def tell(self, action: Describe | Identify) -> Iterator[None]:
+        words = action.words if isinstance(action, Describe) else Words()
+        attempt = self.ledger.begin(
+            Attempt(
+                id=0,
+                key=action.key,
+                kind="describe" if isinstance(action, Describe) else "identify",
+                started_at=self.now,
+                resource=action.resource,
+                words=words,
+            )
+        )
+        yield
+        gone = action.resource not in self.portal.resources
+        try:
+            yield from self.request(
+                lambda: self.portal.edit(action.resource, words, action.identity),
+                attempt,
+                refused=gone,
+            )
+        except (_Refused, _Unknown):
+            return
+        entry = self.ledger.entries[action.key]
+        if isinstance(action, Describe):
+            entry = replace(entry, applied=action.applied, restore=None, reset_to=None)
+        self.ledger.finish(attempt.id, entry)
+
+    def take_away(self, action: Withdraw) -> Iterator[None]:
+        attempt = self.ledger.begin(
+            Attempt(
+                id=0,
+                key=action.key,
+                kind="withdraw",
+                started_at=self.now,
+                resource=action.resource,
+            )
+        )
+        yield
+        try:
+            yield from self.request(
+                lambda: self.portal.delete(action.resource, "us"), attempt, refused=False
+            )
+        except _Unknown:
+            return
+        self.ledger.entries.pop(action.key)
+        yield
+        self.ledger.close(attempt.id)
+
+    def request(
+        self, do: Callable[[], None], attempt: Attempt, *, refused: bool
+    ) -> Iterator[None]:
+        """Send the end of a request; what comes of it is drawn."""
+        kind = "ok"
+        if self.faults and self.rng.random() < 0.3:
+            kind = self.rng.choice(
+                ("unreachable", "lost_done", "lost_late", "lost_never", "500_done", "500_not")
+            )
+            self.say(f"portal     {kind}")
+            self.counts["faults"] += 1
+        if kind == "unreachable":
+            self.ledger.close(attempt.id)
+            raise _Unreachable
+        self.ledger.sent(attempt, self.now)
+        yield
+        if refused:
+            self.ledger.close(attempt.id)
+            raise _Refused
+        match kind:
+            case "ok" | "lost_done" | "500_done":
+                do()
+            case "lost_late":
+                self.portal.late.append((self.now + self.rng.uniform(0, GRACE), do))
+            case _:
+                pass
+        if kind != "ok":
+            raise _Unknown(answered=kind.startswith("500"))
+        yield
+
+    def fail(self, file: SourceFile, *, parked: bool) -> None:
+        before = self.ledger.standings.get(file.key)
+        self.ledger.standings[file.key] = Standing(
+            key=file.key,
+            state=State.FAILED if parked else State.HELD,
+            code="refused" if parked else "unknown_outcome",
+            why="The portal said no." if parked else "The portal did not say.",
+            since=self.now,
+            failures=(before.failures if before else 0) + 1,
+            not_before=None if parked else self.now + 5.0,
+            stamp=file.stamp,
+            settings=str(self.settings),
+        )
+
+    # --------------------------------------------------------------------- what others do
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+        self.portal.catch_up(self.now)
+
+    def write(self, key: ResourceKey, content: str) -> None:
+        self.serial += 1
+        self.states.add(fingerprint_of(content).sha1)
+        stamp = Stamp(len(content), self.serial, self.serial, self.serial)
+        self.files[key] = File(content, stamp, self.now + self.rng.choice((0.0, 5.0)))
+        self.say(f"folder     {key.folder}/{key.path} = {content.strip()}")
+
+    def some_key(self) -> ResourceKey:
+        folder = self.rng.choice(("one", "one", "two"))
+        return ResourceKey(DATASET, folder, self.rng.choice(NAMES))
+
+    def touch_folder(self) -> None:
+        """A file is written, deleted or renamed."""
+        key = self.some_key()
+        match self.rng.choice(("write", "write", "write", "delete", "rename", "rename")):
+            case "delete":
+                if self.files.pop(key, None):
+                    self.say(f"folder     {key.folder}/{key.path} deleted")
+            case "rename":
+                new = self.some_key()
+                if key in self.files and key != new:
+                    self.files[new] = self.files.pop(key)
+                    self.say(f"folder     {key.folder}/{key.path} -> {new.folder}/{new.path}")
+            case _:
+                self.write(key, self.rng.choice(CONTENTS))
+
+    def touch_portal(self) -> None:
+        """A colleague does something on the web."""
+        resources = sorted(self.portal.resources)
+        kind = self.rng.choice(("title", "title", "replace", "delete", "add"))
+        if kind == "add" or not resources:
+            content = self.rng.choice(CONTENTS)
+            name = portal_name(self.rng.choice((*NAMES, "autre.csv")))
+            self.states.add(fingerprint_of(content).sha1)
+            new = self.portal.create(name, fingerprint_of(content), "person")
+            self.said.setdefault(new, set()).add(name)
+            self.say(f"colleague  adds {new}, {name} = {content.strip()}")
+            return
+        target = self.rng.choice(resources)
+        self.say(f"colleague  {kind} {target}")
+        match kind:
+            case "title":
+                self.serial += 1
+                title = f"Titre {self.serial}"
+                self.portal.edit(target, Words(title=title))
+                self.said.setdefault(target, set()).add(title)
+                self._expect_title(target, title)
+            case "replace":
+                content = self.rng.choice(CONTENTS)
+                self.states.add(fingerprint_of(content).sha1)
+                self.portal.put(target, "de-la-main.csv", fingerprint_of(content), "person")
+                self.said.setdefault(target, set()).add("de-la-main.csv")
+                self._expect_title(target, "de-la-main.csv")
+            case _:
+                self.portal.delete(target, "person")
+
+    def _expect_title(self, target: ResourceId, title: str) -> None:
+        self.wanted.pop(target, None)
+        entry = next((one for one in self.ledger.entries.values() if one.resource == target), None)
+        quiet = not self.in_pass and not self.portal.late and not self.ledger.attempts
+        if entry is None or not quiet or entry.restore is not None:
+            return
+        configured = self.titles.get(entry.key.path)
+        if configured is None or configured == entry.applied.title:
+            self.wanted[target] = title
+
+    def touch_settings(self) -> None:
+        """The configuration is edited."""
+        self.settings += 1
+        path = self.rng.choice(NAMES)
+        match self.rng.choice(("title", "untitle", "pin", "unpin")):
+            case "title":
+                self.serial += 1
+                self.titles[path] = f"Réglé {self.serial}"
+            case "untitle":
+                self.titles.pop(path, None)
+            case "pin":
+                if self.portal.resources:
+                    self.pins[path] = self.rng.choice(sorted(self.portal.resources))
+            case _:
+                self.pins.pop(path, None)
+        self.wanted.clear()
+        self.say(f"settings   titles {self.titles} pins {self.pins}")
+
+    def retry(self) -> None:
+        """A person says: go on, in spite of what holds these files."""
+        for key, standing in self.ledger.standings.items():
+            self.ledger.standings[key] = replace(standing, forced=True)
+        self.say("person     retry")
+
+    def lose_state(self) -> None:
+        """The state directory is gone. With a request in flight nobody could know of it."""
+        if self.portal.late or self.in_pass:
+            return
+        self.say("state      lost")
+        self.counts["state_lost"] += 1
+        self.inherited |= self.portal.made_by_us
+        self.ledger = Ledger(serial=self.ledger.serial)
+        self.wanted.clear()
+        self.answered.clear()
+
+    def run_pass(self) -> None:
+        """A pass, perhaps cut short by a crash, while others go on with their lives."""
+        die_at = self.rng.randrange(40) if self.faults and self.rng.random() < 0.4 else None
+        steps = self.one_pass()
+        self.in_pass = True
+        for number, _ in enumerate(steps):
+            if number == die_at:
+                self.say("daemon     dies")
+                self.counts["crashes"] += 1
+                break
+            if self.faults and self.rng.random() < 0.03:
+                self.rng.choice((self.touch_folder, self.touch_portal))()
+        steps.close()
+        self.in_pass = False
+        # what the process knew of its requests dies with the pass
+        self.answered.clear()
+
+    def step(self) -> None:
+        kind = self.rng.random()
+        if kind < 0.45:
+            self.run_pass()
+        elif kind < 0.70:
+            self.touch_folder()
+        elif kind < 0.80:
+            self.touch_portal()
+        elif kind < 0.84:
+            self.touch_settings()
+        elif kind < 0.87:
+            self.retry()
+        elif kind < 0.89:
+            self.lose_state()
+        elif kind < 0.92:
+            self.mounted = not self.mounted
+            self.say(f"folder     {'mounted' if self.mounted else 'unmounted'}")
+        elif kind < 0.94:
+            self.refused ^= {self.rng.choice(NAMES)}
+        else:
+            self.advance(self.rng.choice((1.0, 10.0, 40.0)))
+        self.advance(1.0)
+
+    def converge(self) -> Plan:
+        """The faults stop; the daemon goes on until it has nothing to do."""
+        self.faults, self.mounted = False, True
+        self.refused.clear()
+        self.say("peace")
+        result = Plan()
+        for _ in range(20):
+            self.advance(GRACE + 15.0)
+            self.run_pass()
+            result = self.decide(self.remote())
+            pending = [hold for hold in result.holds if hold.state is State.PENDING]
+            if not result.actions and not pending:
+                break
+        self.check_converged(result)
+        return result
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one world."""
+
+    seed: int
+    steps: int
+    published: int
+    faults: int
+    crashes: int
+    held: int
+    #: the law that does not hold, if any
+    broken: str | None = None
+
+    @property
+    def lost(self) -> bool:
+        return self.broken is not None and not (self.twin or self.torn)
+
+    @property
+    def twin(self) -> bool:
+        return self.broken is not None and self.broken.startswith("twin")
+
+    @property
+    def torn(self) -> bool:
+        return self.broken is not None and self.broken.startswith("torn")
+
+
+def live(world: World, steps: int) -> Plan:
+    """Live through that many steps of trouble, then in peace; raises Broken."""
+    world.enforce = world.rng.random() < 0.2
+    world.withdraw = world.rng.random() < 0.4
+    for _ in range(steps):
+        world.step()
+    world.converge()
+    world.retry()
+    return world.converge()
+
+
+def run_world(seed: int, steps: int = 60, *, verbose: bool = False) -> Outcome:
+    """Run the world of that seed."""
+    world = World(random.Random(seed), verbose=verbose)
+    broken, held = None, 0
+    try:
+        held = len(live(world, steps).holds)
+    except Broken as error:
+        broken = str(error)
+    counts = world.counts
+    return Outcome(
+        seed, steps, counts["published"], counts["faults"], counts["crashes"], held, broken
+    )
+
+
+def _brief(action: Action) -> str:
+    match action:
+        case Upload():
+            return f"Upload {action.file.key.folder}/{action.file.key.path}"
+        case Replace():
+            return f"Replace {action.resource} with {action.file.key.folder}/{action.file.key.path}"
+        case Adopt():
+            return f"Adopt {action.entry.resource} as {action.entry.key.path}: {action.why}"
+        case Rename():
+            return f"Rename {action.old.path} to {action.entry.key.path}"
+        case Describe():
+            return f"Describe {action.resource} {action.words.said()}"
+        case Abandon():
+            return f"Abandon {action.attempt.kind} of {action.attempt.key.path}: {action.why}"
+        case _:
+            return f"{type(action).__name__} {action.resource} {action.key.path}"
