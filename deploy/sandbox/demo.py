@@ -158,7 +158,7 @@ quiet = "1s"
         )
         say("→ published, and the same bytes can be downloaded:")
         for path, resource in found.items():
-            say(f"{resource['latest']}  {resource['title']}")
+            say(f"{resource['latest']}  {path}")
             self._same_bytes(path, resource)
         return found
 
@@ -201,8 +201,10 @@ quiet = "1s"
 
     def _send_nothing(self) -> None:
         title("What must not be sent")
-        before = {one["id"]: one["last_modified"] for one in self._resources()}
         path = self.folder / TREES
+        trees = digest(path)
+        before = {one["id"]: one for one in self._resources()}
+        untouched = next(one for one in before.values() if sha1(one) == trees)
         path.write_bytes(path.read_bytes())
         say(f"{TREES} is written again with the same bytes")
         self._write(OFFICE_LOCK, "an office suite's lock file\n")
@@ -214,9 +216,13 @@ quiet = "1s"
         new = self._wait(
             f"{WITNESS} on the portal", lambda: self._one(lambda one: sha1(one) == wanted)
         )
-        after = {one["id"]: one["last_modified"] for one in self._resources()}
-        if after.pop(new["id"], None) is None or after != before:
-            raise StepError(f"something else moved on the portal: {before} became {after}")
+        after = {one["id"]: one for one in self._resources()}
+        if after.keys() != {*before, new["id"]}:
+            raise StepError(
+                f"more than {WITNESS} is new: {[one['title'] for one in after.values()]}"
+            )
+        if after[untouched["id"]]["last_modified"] != untouched["last_modified"]:
+            raise StepError(f"{TREES} was sent again although its bytes are the same")
         say(f"→ only {WITNESS} went up: {new['latest']}")
 
     # ----------------------------------------------------------------------- looking
