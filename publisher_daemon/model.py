@@ -292,6 +292,8 @@ class Attempt:
     words: Words = Words()
     #: False: the last byte was never sent, so the portal cannot have done it
     sent: bool = False
+    #: when its last byte was about to go, however long the others took; the grace counts from here
+    sent_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

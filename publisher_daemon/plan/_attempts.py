@@ -17,7 +17,8 @@ SLOWEST_COMMIT = 10 * 1024 * 1024
 def deadline(attempt: Attempt, policy: Policy) -> float:
     """The instant after which an answerless attempt cannot be done by the portal any more."""
     size = attempt.fingerprint.size if attempt.fingerprint else 0
-    return attempt.started_at + policy.grace + size / SLOWEST_COMMIT
+    sent_at = attempt.started_at if attempt.sent_at is None else attempt.sent_at
+    return sent_at + policy.grace + size / SLOWEST_COMMIT
 
 
 def answer_attempts(desk: Desk) -> None:

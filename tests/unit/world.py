@@ -370,7 +370,7 @@ class World:
         file, found = self.files.get(entry.key), remote.get(entry.resource)
         pinned = entry.key.folder == "one" and self.pins.get(entry.key.path) == entry.resource
         same = file and found and found.fingerprint == fingerprint_of(file.content)
-        if same or pinned:
+        if same or pinned or self._forced(entry.key):
             self.portal.last_writer[entry.resource] = "us"
 
     def _forced(self, key: ResourceKey) -> bool:
@@ -624,9 +624,7 @@ class World:
         yield
         self.ledger.close(attempt.id)
 
-    def request(
-        self, do: Callable[[], None], attempt: Attempt, *, refused: bool
-    ) -> Iterator[None]:
+    def request(self, do: Callable[[], None], attempt: Attempt, *, refused: bool) -> Iterator[None]:
         """Send the end of a request; what comes of it is drawn."""
         kind = "ok"
         if self.faults and self.rng.random() < 0.3:

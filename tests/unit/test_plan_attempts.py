@@ -1,0 +1,74 @@
+"""What was asked and never answered is looked for before anything is decided."""
+
+from __future__ import annotations
+
+from making import (
+    NOW,
+    attempt,
+    bytes_of,
+    codes,
+    decide,
+    entry,
+    identity,
+    key,
+    kinds,
+    resource,
+    source,
+)
+
+from publisher_daemon.model import Abandon, Adopt, Forget, Policy, ResourceId, State, Words
+from publisher_daemon.plan import deadline
+
+
+def test_an_upload_that_is_there_is_adopted_with_its_title_to_put_back() -> None:
+    asked = attempt("upload", "l'été.csv", title="L'été", name="lete.csv")
+    found = resource("r1", title="lete.csv", served="lete.csv")
+
+    result = decide(source("l'été.csv"), attempts=(asked,), resources=(found,))
+
+    (adopt,) = result.actions
+    assert isinstance(adopt, Adopt)
+    assert adopt.attempt == asked.id
+    assert adopt.entry.resource == "r1"
+    assert (adopt.entry.restore, adopt.entry.reset_to) == ("L'été", "lete.csv")
+    assert adopt.entry.applied == Words(title="L'été")
+
+
+def test_an_upload_is_adopted_even_if_its_file_has_gone_or_changed_since() -> None:
+    gone = decide(attempts=(attempt("upload"),), resources=(resource("r1"),))
+    changed = decide(
+        source("a.csv", "newer"), attempts=(attempt("upload"),), resources=(resource("r1"),)
+    )
+
+    assert kinds(gone) == ["Adopt"]
+    assert kinds(changed) == ["Adopt"]
+
+
+def test_an_upload_without_an_answer_is_waited_for_before_it_is_sent_again() -> None:
+    result = decide(source(), attempts=(attempt("upload"),))
+
+    assert result.actions == ()
+    (hold,) = result.holds
+    assert (hold.code, hold.state) == ("outcome_unknown", State.PENDING)
+    assert hold.until == deadline(attempt("upload"), Policy())
+
+
+def test_an_upload_is_abandoned_once_the_portal_cannot_do_it_any_more() -> None:
+    result = decide(source(), attempts=(attempt("upload", started_at=NOW - 31),))
+
+    assert kinds(result) == ["Abandon"]
+
+
+def test_an_upload_whose_end_was_never_sent_is_abandoned_at_once() -> None:
+    result = decide(source(), attempts=(attempt("upload", sent=False),))
+
+    assert kinds(result) == ["Abandon"]
+
+
+def test_the_grace_counts_from_the_last_byte_however_long_the_others_took() -> None:
+    slow = attempt("upload", started_at=NOW - 600, sent_at=NOW - 1)
+
+    result = decide(source(), attempts=(slow,))
+
+    assert codes(result) == ["outcome_unknown"]
+    assert deadline(slow, Policy(grace=30)) > NOW + 28
