@@ -6,6 +6,7 @@ the next at each restart loses a morning. The API key is never part of a message
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tomllib
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 from publisher_daemon.config._cross import cross_check
 from publisher_daemon.config._environment import merge, read_environment
 from publisher_daemon.config._forms import looks_like_dataset_id
+from publisher_daemon.config._key import without_keys
 from publisher_daemon.config._locate import locate
 from publisher_daemon.config._models import (
     CoverageSettings,
@@ -75,6 +77,10 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     merged = merge(written, values, problems)
     _default_state_dir(merged, environ)
     _resolve_paths(merged, Path.cwd() if file is None else file.absolute().parent)
+    for key in [key for key in merged if key.startswith("_")]:
+        # pydantic-settings would take these as options of its own
+        problems.append(Problem((key,), "unknown key", show=False))
+        del merged[key]
     settings: Settings | None = None
     try:
         settings = Settings(**merged)
@@ -104,7 +110,7 @@ def _read(file: Path) -> tuple[str, dict[str, Any]]:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigInvalid(f"{file}:{line}: this line is not UTF-8. Save it as UTF-8.") from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigInvalid(_syntax(file, str(error))) from None
+        raise ConfigInvalid(without_keys(_syntax(file, str(error)))) from None
 
 
 def _syntax(file: Path, said: str) -> str:
@@ -120,7 +126,7 @@ def _syntax(file: Path, said: str) -> str:
 
 def _refuse(origin: Origin, problems: list[Problem]) -> NoReturn:
     lines = [origin.sentence(problem) for problem in sorted(problems, key=origin.order)]
-    raise ConfigInvalid("\n".join(lines))
+    raise ConfigInvalid(without_keys("\n".join(lines)))
 
 
 def _is_table(value: object) -> bool:
@@ -142,7 +148,10 @@ def _resolve_paths(merged: dict[str, Any], base: Path) -> None:
         for table in found if isinstance(found, list) else [found]:
             for key in keys:
                 if isinstance(table, dict) and isinstance(table.get(key), str) and table[key]:
-                    table[key] = str(base / Path(table[key]).expanduser())
+                    path = Path(table[key])
+                    with contextlib.suppress(RuntimeError):  # a home nobody has stays as written
+                        path = path.expanduser()
+                    table[key] = str(base / path)
 
 
 _PATHS: Mapping[str, tuple[str, ...]] = {

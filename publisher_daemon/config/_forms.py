@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -61,21 +63,29 @@ def _positive(value: float) -> float:
 
 def _not_negative(value: float) -> float:
     if not 0 <= value < float("inf"):
-        raise ValueError('cannot be negative. Write "0s" or more, for example "5s"')
+        raise ValueError('cannot be negative or endless. Write "0s" or more, for example "5s"')
     return value
 
 
 def _share(value: object) -> float:
-    number: float | None = None
+    number = -1.0
     if isinstance(value, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", value.strip())):
         number = float(found[1]) / 100
-    elif not isinstance(value, bool) and re.fullmatch(r"\d+(\.\d+)?", str(value).strip()):
-        number = float(str(value))
-    if number is None or not 0 <= number <= 1:
+    elif isinstance(value, str | int | float) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError):
+            number = float(value)
+    if not 0 <= number <= 1:
         raise ValueError(
             'is not a share. Write a percentage from "0%" to "100%", or a number from 0 to 1'
         )
     return number
+
+
+def _path(value: object) -> object:
+    # an empty text would silently mean the current directory
+    if isinstance(value, str) and (not value or "\0" in value):
+        raise ValueError('is not a path. Write for example "/srv/opendata/air"')
+    return value
 
 
 def _dataset(value: str) -> str:
@@ -228,6 +238,7 @@ def _marker(value: str) -> str:
 Duration = Annotated[float, BeforeValidator(_seconds), AfterValidator(_positive)]
 DurationOrZero = Annotated[float, BeforeValidator(_seconds), AfterValidator(_not_negative)]
 Share = Annotated[float, BeforeValidator(_share)]
+PathText = Annotated[Path, BeforeValidator(_path)]
 Dataset = Annotated[str, AfterValidator(_dataset)]
 Resource = Annotated[str, AfterValidator(_resource)]
 Frequency = Annotated[str, AfterValidator(_frequency)]

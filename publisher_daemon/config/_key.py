@@ -7,6 +7,7 @@ easiest to leak, so it comes last.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -39,9 +40,26 @@ def read_api_key(credentials: Iterable[Path], file: Path | None, inline: SecretS
     raise ConfigInvalid("there is no API key.", hint=_HOW)
 
 
+def known_keys(
+    credentials: Iterable[Path], file: Path | None, inline: SecretStr | None
+) -> tuple[str, ...]:
+    """Every key there is, used or not, right or not: what must never be written anywhere."""
+    places = [*credentials] if file is None else [*credentials, file]
+    found = [] if inline is None else [inline.get_secret_value().strip()]
+    for place in places:
+        with contextlib.suppress(ConfigInvalid):
+            found += _read(place, "").split()
+    return tuple(key for key in found if key)
+
+
 def looks_like_a_key(text: str) -> bool:
     """Whether this may be a key that somebody wrote where another setting belongs."""
     return re.search(r"udata_|eyJ|(?:^|/)[\w.+=-]{40,}$", text, re.ASCII) is not None
+
+
+def without_keys(text: str) -> str:
+    """The text with anything of a key's shape taken out: a key may even stand as a name."""
+    return re.sub(r"(?:udata_|eyJ)[\w.+=-]{10,}", "(hidden)", text, flags=re.ASCII)
 
 
 def presentable(file: Path) -> str:

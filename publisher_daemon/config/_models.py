@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, StrictBool
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -25,6 +26,7 @@ from publisher_daemon.config._forms import (
     Frequency,
     Marker,
     Match,
+    PathText,
     PortalUrl,
     Proxy,
     Resource,
@@ -32,7 +34,7 @@ from publisher_daemon.config._forms import (
     Tag,
     TimeZone,
 )
-from publisher_daemon.config._key import read_api_key
+from publisher_daemon.config._key import known_keys, read_api_key
 from publisher_daemon.errors import ConfigInvalid
 
 _Text = Annotated[str, Field(min_length=1)]
@@ -55,16 +57,16 @@ class PortalSettings(_Section):
     """[portal]: where to publish, and with which key."""
 
     url: PortalUrl
-    api_key_file: Path | None = None
+    api_key_file: PathText | None = None
     api_key: SecretStr | None = None
-    ca_file: Path | None = None
+    ca_file: PathText | None = None
     proxy: Proxy | None = None
 
 
 class DaemonSettings(_Section):
     """[daemon]: how the service itself runs."""
 
-    state_dir: Path = Path("/var/lib/publisher-daemon")
+    state_dir: PathText = Path("/var/lib/publisher-daemon")
     workers: Annotated[int, Field(ge=1, le=64)] = 4
     rescan_every: Duration = 300.0
     audit_every: Duration = 3600.0
@@ -98,7 +100,7 @@ class RuleSettings(_Section):
 class FolderSettings(_Section):
     """[[folders]]: one directory and the dataset it feeds."""
 
-    path: Path
+    path: PathText
     dataset: Dataset
     name: _Text | None = None
     include: tuple[_Text, ...] = ()
@@ -161,7 +163,7 @@ class DatasetSettings(_Section):
     title: _Title | None = None
     acronym: _Text | None = None
     description: _Description | None = None
-    description_file: Path | None = None
+    description_file: PathText | None = None
     description_short: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     tags: tuple[Tag, ...] | None = None
     license: _Text | None = None
@@ -224,6 +226,14 @@ class Settings(BaseSettings):
     def api_key(self) -> str:
         """The key, read now; raises ConfigInvalid without ever showing it."""
         return read_api_key(self._credentials, self.portal.api_key_file, self.portal.api_key)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Everything the log must hide, as far as it can be read; never raises."""
+        found = known_keys(self._credentials, self.portal.api_key_file, self.portal.api_key)
+        if self.portal.proxy is not None:
+            password = urlsplit(self.portal.proxy).password
+            found += () if password is None else (password, unquote(password))
+        return tuple(dict.fromkeys(found))
 
     def require_folders(self) -> None:
         """Raise ConfigInvalid when there is nothing to publish."""

@@ -74,11 +74,13 @@ def events(tree: ast.AST) -> Iterator[tuple[str, str | None, int]]:
         else:
             dynamic = True
     # the event comes out of a table: any constant of the module that looks like one of ours
-    nouns = {event.partition(".")[0] for event in catalogue()}
+    known = catalogue()
+    nouns = {event.partition(".")[0] for event in known}
     for node in ast.walk(tree) if dynamic else ():
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             noun, _, verb = node.value.partition(".")
-            if EVENT.fullmatch(node.value) and noun in nouns and verb.endswith("ed"):
+            new = EVENT.fullmatch(node.value) and noun in nouns and verb.endswith("ed")
+            if new or node.value in known:
                 yield node.value, None, node.lineno
 
 

@@ -204,6 +204,18 @@ def test_an_unknown_section_names_the_known_ones(write: Write) -> None:
     assert "Known here: portal, daemon, folders, datasets" in problem(write(MINIMAL + "[zzz]\n"))
 
 
+def test_an_option_of_the_library_is_an_unknown_key(write: Write) -> None:
+    assert "_env_file: unknown key" in problem(write('_env_file = "x"\n' + MINIMAL)).replace(
+        "[_env_file]", "_env_file"
+    )
+
+
+def test_a_home_that_nobody_has_is_left_as_written(write: Write, tmp_path: Path) -> None:
+    settings = load(write(MINIMAL + '[daemon]\nstate_dir = "~nobody-like-that/x"\n'), {})
+
+    assert settings.daemon.state_dir == tmp_path / "~nobody-like-that/x"
+
+
 def test_a_syntax_error_gives_line_and_column(write: Write) -> None:
     path = write("[portal]\nurl = https://demo\n")
 
@@ -229,6 +241,8 @@ def test_a_line_that_is_not_utf8_is_named(tmp_path: Path) -> None:
         ("grace = true", "is not a duration"),
         ('grace = "0s"', "longer than nothing"),
         ("state_dir = 3", "path"),
+        ('state_dir = ""', "is not a path"),
+        ('state_dir = "a\\u0000b"', "is not a path"),
     ],
 )
 def test_a_wrong_daemon_setting_says_what_would_be_right(
@@ -242,6 +256,8 @@ def test_a_wrong_daemon_setting_says_what_would_be_right(
     [
         ('max_withdraw = "130%"', "is not a share"),
         ("max_withdraw = 30", "is not a share"),
+        ("max_withdraw = nan", "is not a share"),
+        ("quiet = inf", "cannot be negative"),
         ('when_deleted = "delete"', "'keep' or 'withdraw'"),
         ('include = "*.csv"', "must be a list"),
         ('include = [""]', "at least 1 character"),

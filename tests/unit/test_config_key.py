@@ -148,7 +148,8 @@ def test_a_key_in_a_wrong_place_is_never_shown(file: Path, line: str, secret: st
 
     said = refusal(file)
 
-    assert secret not in said or line.startswith("url.")
+    # a key without a token's shape, written as a name, cannot be told from a misspelt name
+    assert secret not in said or (line.startswith("url.") and secret is CANARY)
 
 
 @pytest.mark.parametrize(
@@ -185,3 +186,31 @@ def test_a_configuration_that_others_can_change_is_warned_about(file: Path) -> N
     file.chmod(0o666)
 
     assert "chmod go-w" in load(file, {}).warnings()[0]
+
+
+def test_every_secret_is_told_to_the_log_even_when_it_cannot_be_used(
+    file: Path, tmp_path: Path
+) -> None:
+    key_file(tmp_path, f"{CANARY} {TOKEN}\n", 0o644)
+    file.write_text(
+        settings_text('api_key_file = "api-key"\nproxy = "http://me:p%40ssw0rd@proxy:3128"')
+    )
+
+    settings = load(file, {"PUBLISHER_PORTAL__API_KEY": "from-variable"})
+
+    assert set(settings.secrets()) == {
+        CANARY, TOKEN, "from-variable", "p%40ssw0rd", "p@ssw0rd",
+    }  # fmt: skip
+
+
+def test_without_any_secret_there_is_nothing_to_hide(file: Path) -> None:
+    file.write_text(settings_text('api_key_file = "none"'))
+
+    assert load(file, {}).secrets() == ()
+
+
+def test_what_the_service_manager_gave_is_hidden_too(file: Path, tmp_path: Path) -> None:
+    file.write_text(settings_text())
+    (tmp_path / "api-key").write_text(CANARY)
+
+    assert load(file, {"CREDENTIALS_DIRECTORY": str(tmp_path)}).secrets() == (CANARY,)
