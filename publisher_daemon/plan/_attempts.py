@@ -88,10 +88,11 @@ def _answer_replace(desk: Desk, attempt: Attempt) -> None:
             published_at=desk.now,
         )
         desk.act(Adopt(after, "a replacement whose answer was lost had been done", attempt.id))
-    elif found is not None and found.fingerprint == attempt.before:
-        _wait_or_abandon(desk, attempt)
+    elif found is None:
+        desk.act(Abandon(attempt, "the resource is gone"))
     else:
-        desk.act(Abandon(attempt, "the resource holds other bytes, or is gone"))
+        # its old bytes, or a colleague's: ours may still come over them
+        _wait_or_abandon(desk, attempt)
 
 
 def _answer_withdraw(desk: Desk, attempt: Attempt) -> None:

@@ -72,3 +72,43 @@ def test_the_grace_counts_from_the_last_byte_however_long_the_others_took() -> N
 
     assert codes(result) == ["outcome_unknown"]
     assert deadline(slow, Policy(grace=30)) > NOW + 28
+
+
+def test_a_replacement_that_is_there_is_adopted_with_its_title_to_put_back() -> None:
+    asked = attempt("replace", resource=ResourceId("r1"), before=bytes_of("old"), title="Chosen")
+    known = entry("a.csv", "old")
+
+    result = decide(source(), entries=(known,), attempts=(asked,), resources=(resource("r1"),))
+
+    (adopt,) = result.actions
+    assert isinstance(adopt, Adopt)
+    assert adopt.entry.fingerprint == bytes_of("new")
+    assert (adopt.entry.restore, adopt.entry.reset_to) == ("Chosen", "a.csv")
+
+
+def test_a_replacement_that_is_not_there_is_waited_for_and_then_abandoned() -> None:
+    asked = attempt("replace", resource=ResourceId("r1"), before=bytes_of("old"))
+    known, found = entry("a.csv", "old"), resource("r1", "old")
+
+    soon = decide(source(), entries=(known,), attempts=(asked,), resources=(found,))
+    late = decide(source(), entries=(known,), attempts=(asked,), resources=(found,), now=NOW + 60)
+
+    assert codes(soon) == ["outcome_unknown"]
+    assert kinds(late) == ["Abandon"]
+
+
+def test_a_replacement_may_still_come_after_a_colleague_put_other_bytes() -> None:
+    asked = attempt("replace", resource=ResourceId("r1"), before=bytes_of("old"))
+    known, found = entry("a.csv", "old"), resource("r1", "a colleague's")
+
+    result = decide(source(), entries=(known,), attempts=(asked,), resources=(found,))
+
+    assert codes(result) == ["outcome_unknown"]
+
+
+def test_a_replacement_of_a_resource_that_is_gone_is_abandoned() -> None:
+    asked = attempt("replace", resource=ResourceId("r1"), before=bytes_of("old"))
+
+    result = decide(source(), entries=(entry("a.csv", "old"),), attempts=(asked,))
+
+    assert kinds(result) == ["Abandon"]
