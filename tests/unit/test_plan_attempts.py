@@ -112,3 +112,37 @@ def test_a_replacement_of_a_resource_that_is_gone_is_abandoned() -> None:
     result = decide(source(), entries=(entry("a.csv", "old"),), attempts=(asked,))
 
     assert kinds(result) == ["Abandon"]
+
+
+def test_two_lost_uploads_of_the_same_bytes_each_get_their_own_resource() -> None:
+    first = attempt("upload", "a.csv", id=1)
+    second = attempt("upload", "b.csv", id=2)
+    only = resource("r1", title="b.csv", served="b.csv")
+
+    result = decide(source("a.csv"), source("b.csv"), attempts=(first, second), resources=(only,))
+
+    (adopt,) = result.actions
+    assert isinstance(adopt, Adopt)
+    assert adopt.entry.key == key("b.csv")
+    assert [hold.key for hold in result.holds] == [key("a.csv")]
+
+
+def test_an_upload_that_the_portal_named_otherwise_is_adopted_when_its_time_is_up() -> None:
+    asked = attempt("upload", "a.csv")
+    found = resource("r1", title="renamed", served="other-name.csv")
+
+    soon = decide(source(), attempts=(asked,), resources=(found,))
+    late = decide(source(), attempts=(asked,), resources=(found,), now=NOW + 60)
+
+    assert codes(soon) == ["outcome_unknown"]
+    assert kinds(late) == ["Adopt"]
+
+
+def test_an_upload_never_takes_a_resource_that_says_it_is_another_file() -> None:
+    found = resource("r1", source=identity("other.csv"))
+
+    result = decide(
+        source(), attempts=(attempt("upload", started_at=NOW - 60),), resources=(found,)
+    )
+
+    assert kinds(result) == ["Abandon"]
