@@ -101,8 +101,9 @@ def _answer_replace(desk: Desk, attempt: Attempt) -> None:
 
 def _answer_withdraw(desk: Desk, attempt: Attempt) -> None:
     if attempt.resource is None or attempt.resource not in desk.resources:
-        if attempt.key in desk.record.entries and attempt.resource is not None:
-            desk.act(Forget(attempt.key, attempt.resource, "withdrawn"))
+        entry = desk.record.entries.get(attempt.key)
+        if entry is not None and entry.resource == attempt.resource:
+            desk.act(Forget(entry.key, entry.resource, "withdrawn"))
         desk.act(Abandon(attempt, "the withdrawal had been done"))
     else:
         _wait_or_abandon(desk, attempt)

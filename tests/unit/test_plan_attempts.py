@@ -146,3 +146,58 @@ def test_an_upload_never_takes_a_resource_that_says_it_is_another_file() -> None
     )
 
     assert kinds(result) == ["Abandon"]
+
+
+def test_a_withdrawal_that_was_done_is_forgotten_and_closed() -> None:
+    asked = attempt("withdraw", resource=ResourceId("r1"))
+
+    result = decide(entries=(entry(),), attempts=(asked,))
+
+    assert {type(action) for action in result.actions} == {Forget, Abandon}
+
+
+def test_a_withdrawal_that_was_not_done_is_waited_for() -> None:
+    asked = attempt("withdraw", resource=ResourceId("r1"))
+
+    result = decide(entries=(entry(),), attempts=(asked,), resources=(resource("r1"),))
+
+    assert codes(result) == ["outcome_unknown"]
+
+
+def test_a_withdrawal_that_was_done_does_not_forget_the_file_s_next_resource() -> None:
+    asked = attempt("withdraw", resource=ResourceId("r1"))
+
+    result = decide(
+        source(),
+        entries=(entry(name="r2"),),
+        attempts=(asked,),
+        resources=(resource("r2"),),
+    )
+
+    assert kinds(result) == ["Abandon"]
+
+
+def test_words_that_are_there_close_their_attempt() -> None:
+    asked = attempt("describe", resource=ResourceId("r1"), words=Words(title="A"))
+
+    result = decide(attempts=(asked,), resources=(resource("r1", title="A"),))
+
+    assert kinds(result) == ["Abandon"]
+
+
+def test_words_that_are_not_there_yet_are_waited_for() -> None:
+    asked = attempt("describe", resource=ResourceId("r1"), words=Words(title="A"))
+
+    result = decide(attempts=(asked,), resources=(resource("r1", title="B"),))
+
+    assert codes(result) == ["outcome_unknown"]
+
+
+def test_an_identity_that_may_still_come_is_waited_for_unless_its_resource_is_gone() -> None:
+    asked = attempt("identify", resource=ResourceId("r1"))
+
+    there = decide(attempts=(asked,), resources=(resource("r1"),))
+    gone = decide(attempts=(asked,))
+
+    assert codes(there) == ["outcome_unknown"]
+    assert kinds(gone) == ["Abandon"]
