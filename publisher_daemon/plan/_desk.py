@@ -126,10 +126,10 @@ class Desk:
         """Whether a complete scan proves that the file is not there."""
         return key not in self.folder.present and key.folder in self.folder.complete
 
-    def forced(self, key: ResourceKey) -> bool:
-        """Whether a person asked to go on with this file in spite of what holds it."""
+    def forced(self, key: ResourceKey, code: str) -> bool:
+        """Whether a person who was told this of the file asked to go on in spite of it."""
         standing = self.record.standings.get(key)
-        return standing is not None and standing.forced
+        return standing is not None and standing.forced and standing.code == code
 
 
 def identity_of(file: SourceFile) -> Identity:

@@ -32,7 +32,7 @@ def follow_known_files(desk: Desk) -> None:
 def _follow(desk: Desk, file: SourceFile, entry: Entry) -> None:
     found = desk.resources.get(entry.resource)
     if found is None:
-        if desk.forced(file.key):
+        if desk.forced(file.key, "removed_on_portal"):
             desk.act(Forget(file.key, entry.resource, "a person asked to publish it again"))
         else:
             desk.hold(
@@ -56,7 +56,9 @@ def _follow(desk: Desk, file: SourceFile, entry: Entry) -> None:
         else:
             _words(desk, file, entry, found, behind=False)
     elif (
-        found.fingerprint is None or found.fingerprint == entry.fingerprint or desk.forced(file.key)
+        found.fingerprint is None
+        or found.fingerprint == entry.fingerprint
+        or desk.forced(file.key, "conflict")
     ):
         reset = entry.restore is not None and found.title == entry.reset_to
         title = entry.restore if reset else found.title

@@ -48,7 +48,7 @@ def _withdraw(desk: Desk, folder: str, due: list[Entry]) -> None:
         for entry in desk.record.entries.values()
         if entry.key.folder == folder and entry.resource in desk.resources
     )
-    asked = desk.policy.yes or any(desk.forced(entry.key) for entry in due)
+    asked = desk.policy.yes or any(desk.forced(entry.key, "too_many_withdrawals") for entry in due)
     allowed = allowed_withdrawals(owned, watch.max_withdraw, yes=asked)
     if len(due) <= allowed:
         for entry in due:

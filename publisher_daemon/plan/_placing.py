@@ -68,7 +68,7 @@ def _by_identity(desk: Desk, file: SourceFile) -> None:
     same.sort(key=lambda found: (found.sha1 != wanted.sha1, found.created_at, found.id))
     found = same[0]
     ours = found.source is not None and found.source.sha1 == found.sha1
-    if found.sha1 == wanted.sha1 or ours or desk.forced(file.key):
+    if found.sha1 == wanted.sha1 or ours or desk.forced(file.key, "conflict"):
         _adopt(desk, file, found, "the resource carries this file's identity")
     else:
         desk.hold(file.key, "conflict", conflict_words(found))

@@ -1,0 +1,133 @@
+"""New files: each is given its resource; only what has none is uploaded."""
+
+from __future__ import annotations
+
+import pytest
+from making import (
+    NOW,
+    WATCH,
+    WITHDRAWING,
+    attempt,
+    bytes_of,
+    codes,
+    decide,
+    entry,
+    identity,
+    key,
+    kinds,
+    resource,
+    source,
+    standing,
+)
+
+from publisher_daemon.model import Adopt, Hold, Rename, ResourceId, State, Upload, Watch, Words
+
+PIN = ResourceId("r1")
+
+
+def test_uploads_a_file_that_nothing_on_the_portal_matches() -> None:
+    file = source()
+
+    assert decide(file).actions == (Upload(file),)
+
+
+def test_never_touches_a_resource_that_is_not_ours() -> None:
+    other = resource("r9", "other", title="Other", served="other.csv")
+
+    assert kinds(decide(source(), resources=(other,))) == ["Upload"]
+    assert decide(resources=(other,)).actions == ()
+
+
+# ------------------------------------------------------------------------------------- pinned
+
+
+def test_a_pinned_resource_is_adopted_as_it_is() -> None:
+    result = decide(source(pinned=PIN), resources=(resource("r1", "old", title="Theirs"),))
+
+    (adopt,) = result.actions
+    assert isinstance(adopt, Adopt)
+    assert adopt.entry.fingerprint == bytes_of("old")
+    assert adopt.entry.stamp is None
+
+
+def test_a_pin_to_nothing_is_held() -> None:
+    assert codes(decide(source(pinned=PIN))) == ["resource_not_found"]
+
+
+def test_a_pin_to_a_link_is_held() -> None:
+    link = resource("r1", filetype="remote")
+
+    assert codes(decide(source(pinned=PIN), resources=(link,))) == ["remote_resource"]
+
+
+def test_a_pin_to_another_file_s_resource_is_held() -> None:
+    result = decide(
+        source("b.csv", "b", pinned=PIN),
+        entries=(entry("a.csv"),),
+        resources=(resource("r1"),),
+        present=frozenset({key("a.csv"), key("b.csv")}),
+    )
+
+    assert codes(result) == ["claimed_twice"]
+
+
+def test_a_pin_follows_its_rule_when_the_file_before_has_gone() -> None:
+    result = decide(
+        source("2026.csv", "b", pinned=PIN),
+        entries=(entry("2025.csv"),),
+        resources=(resource("r1"),),
+    )
+
+    (rename,) = result.actions
+    assert isinstance(rename, Rename)
+    assert (rename.old, rename.entry.key) == (key("2025.csv"), key("2026.csv"))
+    assert rename.entry.stamp is None
+
+
+def test_two_files_for_one_pin_are_both_held() -> None:
+    result = decide(
+        source("a.csv", pinned=PIN), source("b.csv", pinned=PIN), resources=(resource("r1"),)
+    )
+
+    assert codes(result) == ["claimed_twice", "claimed_twice"]
+    assert "b.csv" in result.holds[0].why
+
+
+# ----------------------------------------------------------------------------------- identity
+
+
+def test_adopts_the_resource_that_says_it_is_this_file() -> None:
+    result = decide(
+        source("a.csv", "newer"),
+        resources=(resource("r1", "old", source=identity("a.csv", "old")),),
+    )
+
+    (adopt,) = result.actions
+    assert isinstance(adopt, Adopt)
+    assert adopt.entry.fingerprint == bytes_of("old")
+
+
+def test_holds_when_the_bytes_under_our_identity_are_somebody_else_s() -> None:
+    found = resource("r1", "theirs", source=identity("a.csv", "old"))
+
+    result = decide(source(), resources=(found,))
+
+    assert codes(result) == ["conflict"]
+
+
+def test_a_person_may_say_that_ours_go_over_theirs() -> None:
+    found = resource("r1", "theirs", source=identity("a.csv", "old"))
+    asked = standing(code="conflict", forced=True)
+
+    result = decide(source(), resources=(found,), standings=(asked,))
+
+    assert kinds(result) == ["Adopt"]
+
+
+def test_a_yes_to_something_else_is_not_a_yes_to_a_conflict() -> None:
+    found = resource("r1", "theirs", source=identity("a.csv", "old"))
+    asked = standing(code="unreachable", forced=True)
+
+    result = decide(source(), resources=(found,), standings=(asked,))
+
+    assert codes(result) == ["conflict"]
