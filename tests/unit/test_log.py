@@ -153,6 +153,15 @@ def test_an_exception_is_bounded_and_shows_no_local_variable() -> None:
     assert "exc_info" not in line
 
 
+def test_a_key_across_the_cut_of_a_long_exception_is_hidden() -> None:
+    stream = configured()
+
+    structlog.get_logger().error("pass.failed", exc_info=ValueError(f"{TOKEN} " * 999))
+
+    assert "Zz-9" not in stream.getvalue()
+    assert "[…]" in stream.getvalue()
+
+
 def test_file_names_that_are_not_utf8_give_valid_utf8() -> None:
     raw = io.BytesIO()
     log.configure(stream=io.TextIOWrapper(raw, encoding="ascii"))
