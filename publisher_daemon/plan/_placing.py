@@ -12,10 +12,13 @@ from publisher_daemon.model import (
     Rename,
     SourceFile,
     Upload,
+    Words,
 )
-from publisher_daemon.naming import base_name, portal_name
+from publisher_daemon.naming import base_name, default_title, portal_name
 from publisher_daemon.plan._desk import Desk, identity_of
 from publisher_daemon.plan._sentences import conflict_words, remote_words
+
+NOTHING_SAID = Words()
 
 
 def place_new_files(desk: Desk) -> None:
@@ -67,9 +70,12 @@ def _by_identity(desk: Desk, file: SourceFile) -> None:
         return
     same.sort(key=lambda found: (found.sha1 != wanted.sha1, found.created_at, found.id))
     found = same[0]
-    ours = found.source is not None and found.source.sha1 == found.sha1
-    if found.sha1 == wanted.sha1 or ours or desk.forced(file.key, "conflict"):
-        _adopt(desk, file, found, "the resource carries this file's identity")
+    untouched = found.source is not None and found.source.sha1 == found.sha1
+    if found.sha1 == wanted.sha1 or untouched or desk.forced(file.key, "conflict"):
+        # the file's own name, or what the portal made of it: nobody chose that title
+        ours = found.title in {file.name, default_title(file.key.path)}
+        applied = Words(title=found.title) if ours else Words()
+        _adopt(desk, file, found, "the resource carries this file's identity", applied)
     else:
         desk.hold(file.key, "conflict", conflict_words(found))
 
@@ -144,7 +150,9 @@ def _by_name_or_upload(desk: Desk, file: SourceFile) -> None:
         desk.act(Upload(file))
 
 
-def _adopt(desk: Desk, file: SourceFile, found: RemoteResource, why: str) -> None:
+def _adopt(
+    desk: Desk, file: SourceFile, found: RemoteResource, why: str, applied: Words = NOTHING_SAID
+) -> None:
     desk.claimed[found.id] = file.key
     same = found.fingerprint == file.fingerprint
     entry = Entry(
@@ -153,6 +161,7 @@ def _adopt(desk: Desk, file: SourceFile, found: RemoteResource, why: str) -> Non
         fingerprint=Fingerprint(found.sha1 or "", found.size or 0),
         stamp=file.stamp if same else None,
         permalink=found.permalink,
+        applied=applied,
         published_at=desk.now,
     )
     desk.act(Adopt(entry, why))

@@ -131,3 +131,34 @@ def test_a_yes_to_something_else_is_not_a_yes_to_a_conflict() -> None:
     result = decide(source(), resources=(found,), standings=(asked,))
 
     assert codes(result) == ["conflict"]
+
+
+def test_an_identity_of_another_folder_is_not_ours_when_there_are_several() -> None:
+    found = resource("r1", source=identity("a.csv", folder="elsewhere"), served="other.csv")
+    watches = (WATCH, Watch("water", "/srv/water", WATCH.dataset))
+    two = decide(source("a.csv", "x"), resources=(found,), watches=watches)
+    one = decide(source("a.csv", "x"), resources=(found,))
+
+    assert kinds(two) == ["Upload"]
+    assert kinds(one) == ["Adopt"]
+
+
+@pytest.mark.parametrize("title", ["Été.csv", "ete.csv"])
+def test_a_title_that_is_only_the_file_s_name_is_followed_after_the_state_was_lost(
+    title: str,
+) -> None:
+    found = resource("r1", title=title, served="ete.csv", source=identity("Été.csv"))
+
+    (adopt,) = decide(source("Été.csv"), resources=(found,)).actions
+
+    assert isinstance(adopt, Adopt)
+    assert adopt.entry.applied == Words(title=title)
+
+
+def test_a_title_that_a_person_chose_is_left_after_the_state_was_lost() -> None:
+    found = resource("r1", title="Chosen", source=identity())
+
+    (adopt,) = decide(source(), resources=(found,)).actions
+
+    assert isinstance(adopt, Adopt)
+    assert adopt.entry.applied == Words()
