@@ -84,15 +84,14 @@ def _by_rename(desk: Desk, file: SourceFile) -> None:
     gone = [
         entry
         for key, entry in desk.record.entries.items()
-        if entry.fingerprint == file.fingerprint
-        and key not in desk.done
-        and entry.resource in desk.resources
-        and desk.is_gone(key)
+        if entry.fingerprint == file.fingerprint and key not in desk.done and desk.is_gone(key)
     ]
     if gone:
         name, folder = base_name(file.key.path), file.key.path.rpartition("/")[0]
         gone.sort(
             key=lambda entry: (
+                # what was removed on the portal is moved too, so that it stays removed
+                entry.resource not in desk.resources,
                 base_name(entry.key.path) != name,
                 entry.key.path.rpartition("/")[0] != folder,
                 entry.key,

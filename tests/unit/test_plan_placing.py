@@ -162,3 +162,43 @@ def test_a_title_that_a_person_chose_is_left_after_the_state_was_lost() -> None:
 
     assert isinstance(adopt, Adopt)
     assert adopt.entry.applied == Words()
+
+
+# ------------------------------------------------------------------------------------- renamed
+
+
+def test_a_renamed_file_keeps_its_resource() -> None:
+    result = decide(source("b.csv"), entries=(entry("a.csv"),), resources=(resource("r1"),))
+
+    (rename,) = result.actions
+    assert isinstance(rename, Rename)
+    assert (rename.old, rename.entry.key) == (key("a.csv"), key("b.csv"))
+    assert rename.entry.stamp == source().stamp
+
+
+def test_among_several_gone_files_the_one_of_that_name_was_moved() -> None:
+    result = decide(
+        source("new/b.csv"),
+        entries=(entry("a.csv", name="r1"), entry("old/b.csv", name="r2")),
+        resources=(resource("r1"), resource("r2")),
+    )
+
+    (rename,) = [action for action in result.actions if isinstance(action, Rename)]
+    assert rename.old == key("old/b.csv")
+
+
+def test_a_file_that_is_not_proven_gone_was_not_renamed() -> None:
+    copied = decide(
+        source("b.csv"),
+        entries=(entry("a.csv"),),
+        resources=(resource("r1"),),
+        present=frozenset({key("a.csv"), key("b.csv")}),
+    )
+
+    assert kinds(copied) == ["Upload"]
+
+
+def test_a_renamed_file_whose_resource_was_removed_is_not_published_again() -> None:
+    result = decide(source("b.csv"), entries=(entry("a.csv"),))
+
+    assert kinds(result) == ["Rename"]
