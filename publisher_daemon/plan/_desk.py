@@ -123,8 +123,9 @@ class Desk:
         return (self.resources[name] for name in sorted(self.resources.keys() - self.claimed))
 
     def is_gone(self, key: ResourceKey) -> bool:
-        """Whether a complete scan proves that the file is not there."""
-        return key not in self.folder.present and key.folder in self.folder.complete
+        """Whether a complete scan proves that the file is not there, or nobody watches it."""
+        proven = key.folder in self.folder.complete or self.policy.watch(key.folder) is None
+        return proven and key not in self.folder.present
 
     def forced(self, key: ResourceKey, code: str) -> bool:
         """Whether a person who was told this of the file asked to go on in spite of it."""

@@ -8,8 +8,10 @@ from publisher_daemon.model import (
     Adopt,
     Entry,
     Fingerprint,
+    Identity,
     RemoteResource,
     Rename,
+    ResourceKey,
     SourceFile,
     Upload,
     Words,
@@ -84,12 +86,15 @@ def _by_rename(desk: Desk, file: SourceFile) -> None:
     gone = [
         entry
         for key, entry in desk.record.entries.items()
-        if entry.fingerprint == file.fingerprint and key not in desk.done and desk.is_gone(key)
+        if (entry.fingerprint == file.fingerprint or _moved_with_its_folder(desk, key, file))
+        and key not in desk.done
+        and desk.is_gone(key)
     ]
     if gone:
         name, folder = base_name(file.key.path), file.key.path.rpartition("/")[0]
         gone.sort(
             key=lambda entry: (
+                not _moved_with_its_folder(desk, entry.key, file),
                 # what was removed on the portal is moved too, so that it stays removed
                 entry.resource not in desk.resources,
                 base_name(entry.key.path) != name,
@@ -100,13 +105,18 @@ def _by_rename(desk: Desk, file: SourceFile) -> None:
         _rename(desk, gone[0], file)
 
 
+def _moved_with_its_folder(desk: Desk, old: ResourceKey, file: SourceFile) -> bool:
+    """Whether the configuration gave the folder another name: its files are what they were."""
+    return desk.policy.watch(old.folder) is None and old.path == file.key.path
+
+
 def _by_bytes(desk: Desk, file: SourceFile) -> None:
     same = [
         found
         for found in desk.unclaimed()
         if found.fingerprint == file.fingerprint
         and found.filetype == "file"
-        and found.source is None
+        and (found.source is None or _file_is_gone(desk, found.source))
     ]
     named = [found for found in same if _same_name(found, file)]
     rivals = [
@@ -127,6 +137,14 @@ def _by_bytes(desk: Desk, file: SourceFile) -> None:
             + ". Say which one this file is: `publisher-daemon adopt PATH RESOURCE`, or "
             "delete the others on the portal.",
         )
+
+
+def _file_is_gone(desk: Desk, source: Identity) -> bool:
+    """Whether the file a resource says it is was in a folder of ours, and is not there."""
+    if source.path.startswith("bytes:"):
+        return False
+    key = ResourceKey(desk.remote.dataset.id, source.folder, source.path)
+    return source.folder in desk.folder.complete and key not in desk.folder.present
 
 
 def _by_name_or_upload(desk: Desk, file: SourceFile) -> None:

@@ -202,3 +202,91 @@ def test_a_renamed_file_whose_resource_was_removed_is_not_published_again() -> N
     result = decide(source("b.csv"), entries=(entry("a.csv"),))
 
     assert kinds(result) == ["Rename"]
+
+
+def test_a_folder_that_was_given_another_name_keeps_its_resources() -> None:
+    moved = source("a.csv", "changed too", folder="renamed")
+
+    result = decide(
+        moved,
+        entries=(entry("a.csv", "old"), entry("b.csv", "changed too", "r2")),
+        resources=(resource("r1", "old"), resource("r2", "changed too")),
+        watches=(Watch("renamed", "/srv/renamed", WATCH.dataset),),
+    )
+
+    (rename,) = result.actions
+    assert isinstance(rename, Rename)
+    assert rename.old == key("a.csv")
+    assert rename.entry.stamp is None
+
+
+# ------------------------------------------------------------------------------- by its bytes
+
+
+def test_adopts_what_already_holds_these_very_bytes() -> None:
+    found = resource("r1", title="Anything", served="anything.csv")
+
+    (adopt,) = decide(source(), resources=(found,)).actions
+
+    assert isinstance(adopt, Adopt)
+    assert adopt.entry.stamp == source().stamp
+
+
+def test_prefers_among_equals_the_one_of_the_file_s_name() -> None:
+    named, other = resource("r2", title="a.csv"), resource("r1", title="x", served="x.csv")
+
+    (adopt,) = decide(source(), resources=(other, named)).actions
+
+    assert isinstance(adopt, Adopt)
+    assert adopt.entry.resource == "r2"
+
+
+def test_leaves_a_resource_to_the_file_of_its_name() -> None:
+    found = resource("r1", title="b.csv", served="b.csv")
+
+    result = decide(source("a.csv"), source("b.csv"), resources=(found,))
+
+    adopted = [action.entry.key for action in result.actions if isinstance(action, Adopt)]
+    assert adopted == [key("b.csv")]
+    assert kinds(result) == ["Adopt", "Upload"]
+
+
+def test_holds_a_file_that_could_be_several_resources() -> None:
+    twins = (resource("r1", title="x", served="x"), resource("r2", title="y", served="y"))
+
+    result = decide(source(), resources=twins)
+
+    assert codes(result) == ["ambiguous"]
+    assert "(r1)" in result.holds[0].why
+
+
+def test_a_file_renamed_while_the_state_was_lost_is_adopted_by_its_bytes() -> None:
+    found = resource("r1", source=identity("old-name.csv"), served="old-name.csv", title="Old")
+
+    assert kinds(decide(source("b.csv"), resources=(found,))) == ["Adopt"]
+
+
+def test_the_same_bytes_under_another_present_file_s_identity_are_not_taken() -> None:
+    found = resource("r1", source=identity("other.csv"), served="other.csv", title="Other")
+    there = frozenset({key("b.csv"), key("other.csv")})
+
+    assert kinds(decide(source("b.csv"), resources=(found,), present=there)) == ["Upload"]
+
+
+def test_the_same_bytes_of_a_folder_watched_elsewhere_are_not_taken() -> None:
+    found = resource("r1", source=identity("x.csv", folder="far"), served="x.csv", title="X")
+
+    assert kinds(decide(source("b.csv"), resources=(found,))) == ["Upload"]
+
+
+@pytest.mark.parametrize(
+    ("title", "served"),
+    [("a.csv", "zzz.csv"), ("zzz", "a.csv"), ("Chosen", "zzz.csv")],
+)
+def test_holds_a_file_whose_name_a_colleague_s_resource_has(title: str, served: str) -> None:
+    found = resource("r1", "theirs", title=title, served=served)
+
+    result = decide(source(title="Chosen"), resources=(found,))
+
+    assert codes(result) == ["same_name"]
+    assert "r1" in result.holds[0].why
