@@ -6,6 +6,7 @@ from collections import defaultdict
 
 from publisher_daemon.model import Entry, Forget, Keep, Standing, State, Withdraw
 from publisher_daemon.plan._desk import Desk
+from publisher_daemon.plan._sentences import gone_conflict_words
 
 #: However large ``max_withdraw``, more than this share, or number, at once needs a person's yes.
 ALARM_SHARE, ALARM_COUNT = 0.2, 10
@@ -14,21 +15,29 @@ ALARM_SHARE, ALARM_COUNT = 0.2, 10
 def follow_gone_files(desk: Desk) -> None:
     """Keep what is gone; withdraw, if the folder says so, after the grace and within the caps."""
     due: dict[str, list[Entry]] = defaultdict(list)
+    # a file of which nothing is known yet may be one that was moved
+    moving = any(
+        wait.state is State.PENDING and wait.key not in desk.record.entries
+        for wait in desk.folder.waiting
+    )
     for key, entry in sorted(desk.record.entries.items()):
         watch = desk.policy.watch(key.folder)
         if key in desk.done or watch is None or not desk.is_gone(key):
             continue
-        if entry.resource not in desk.resources:
+        found = desk.resources.get(entry.resource)
+        if found is None:
             desk.act(Forget(key, entry.resource, "neither the file nor its resource is left"))
         elif entry.gone_since is None:
             desk.act(Keep(key, entry.resource))
         elif watch.when_deleted == "withdraw":
-            if desk.now < entry.gone_since + watch.withdraw_after:
+            if found.fingerprint != entry.fingerprint:
+                desk.hold(key, "conflict", gone_conflict_words(found))
+            elif moving or desk.now < entry.gone_since + watch.withdraw_after:
                 desk.hold(
                     key,
                     "withdraw_wait",
                     "The file is gone; its resource will be withdrawn if it stays so.",
-                    entry.gone_since + watch.withdraw_after,
+                    max(entry.gone_since + watch.withdraw_after, desk.now + 1.0),
                     State.PENDING,
                 )
             elif (standing := desk.record.standings.get(key)) and _waits(standing, desk.now):

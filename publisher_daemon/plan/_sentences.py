@@ -73,3 +73,11 @@ def conflict_words(found: RemoteResource) -> str:
         "the folder's file over it: `publisher-daemon retry PATH`. To keep theirs: put their file "
         f"in the folder ({found.permalink})."
     )
+
+
+def gone_conflict_words(found: RemoteResource) -> str:
+    """Why a resource whose file is gone is not withdrawn."""
+    return (
+        f"The file is gone, but somebody put other content in its resource “{found.title}” on the "
+        "portal, so it is not withdrawn. Delete it there if nobody needs it."
+    )

@@ -1,0 +1,172 @@
+"""Files that are gone: their resource is kept, or withdrawn within its caps."""
+
+from __future__ import annotations
+
+import pytest
+from making import (
+    NOW,
+    WITHDRAWING,
+    codes,
+    decide,
+    entry,
+    key,
+    kinds,
+    resource,
+    source,
+    standing,
+)
+
+from publisher_daemon.model import Entry, Hold, Keep, Plan, RemoteResource, ResourceId, State
+from publisher_daemon.model import Withdraw
+from publisher_daemon.plan import allowed_withdrawals
+
+LONG_AGO = NOW - 3600
+
+
+def gone(number: int, **more: object) -> Entry:
+    return entry(f"gone-{number}.csv", f"bytes {number}", f"g{number}", gone_since=LONG_AGO, **more)
+
+
+def its_resource(number: int) -> RemoteResource:
+    return resource(f"g{number}", f"bytes {number}", served=f"gone-{number}.csv")
+
+
+def withdraw(count: int, staying: int = 10, **more: object) -> Plan:
+    """Plan for a folder that lost ``count`` files and still has ``staying``."""
+    stays = [entry(f"{n}.csv", f"stays {n}", f"s{n}") for n in range(staying)]
+    shown = [resource(f"s{n}", f"stays {n}", served=f"{n}.csv") for n in range(staying)]
+    values = {
+        "entries": (*(gone(n) for n in range(count)), *stays),
+        "resources": (*(its_resource(n) for n in range(count)), *shown),
+        "present": frozenset(one.key for one in stays),
+        "watches": (WITHDRAWING,),
+    }
+    return decide(**(values | more))  # type: ignore[arg-type] # a test's own shorthand
+
+
+def test_the_resource_of_a_file_that_is_gone_is_kept() -> None:
+    result = decide(entries=(entry(),), resources=(resource(),))
+
+    assert result.actions == (Keep(key(), ResourceId("r1")),)
+
+
+def test_what_is_kept_stays_as_it_is() -> None:
+    assert decide(entries=(gone(1),), resources=(its_resource(1),)) == Plan()
+
+
+def test_forgets_what_is_neither_in_the_folder_nor_on_the_portal() -> None:
+    assert kinds(decide(entries=(entry(),))) == ["Forget"]
+
+
+def test_a_file_that_nothing_proves_gone_is_left_alone() -> None:
+    assert decide(entries=(entry(),), resources=(resource(),), complete=False) == Plan()
+
+
+def test_a_folder_that_is_not_watched_any_more_is_left_alone() -> None:
+    assert decide(entries=(entry(folder="before"),), resources=(resource(),)) == Plan()
+
+
+def test_withdraws_only_after_the_file_has_been_gone_for_a_while() -> None:
+    just = entry(gone_since=NOW - 1)
+
+    result = decide(entries=(just,), resources=(resource(),), watches=(WITHDRAWING,))
+
+    (hold,) = result.holds
+    assert (hold.code, hold.until, hold.state) == ("withdraw_wait", NOW + 9, State.PENDING)
+
+
+def test_withdraws_one_of_several() -> None:
+    result = withdraw(1)
+
+    assert result.actions == (Withdraw(key("gone-0.csv"), ResourceId("g0")),)
+
+
+def test_never_withdraws_more_than_its_share_at_once() -> None:
+    result = withdraw(4, 10)
+
+    assert result.actions == ()
+    assert codes(result) == ["too_many_withdrawals"] * 4
+    assert "retry --yes" in result.holds[0].why
+
+
+def test_a_person_may_say_yes_to_more_than_the_alarm_but_not_to_more_than_the_share() -> None:
+    assert codes(withdraw(3, 8)) == ["too_many_withdrawals"] * 3
+    assert kinds(withdraw(3, 8, yes=True)) == ["Withdraw"] * 3
+    assert codes(withdraw(5, 8, yes=True)) == ["too_many_withdrawals"] * 5
+
+
+def test_a_person_may_say_yes_to_the_files_themselves() -> None:
+    told = standing("gone-0.csv", "too_many_withdrawals", forced=True)
+
+    assert kinds(withdraw(3, 8, standings=(told,))) == ["Withdraw"] * 3
+
+
+def test_never_withdraws_the_last_resource_of_a_folder() -> None:
+    result = withdraw(1, 0, yes=True)
+
+    assert codes(result) == ["too_many_withdrawals"]
+    assert "last" in result.holds[0].why
+
+
+def test_a_withdrawal_that_failed_waits_its_turn() -> None:
+    failed = standing("gone-0.csv", "unreachable", failures=1, not_before=NOW + 60)
+
+    assert codes(withdraw(1, standings=(failed,))) == ["unreachable"]
+    assert kinds(withdraw(1, standings=(failed,), now=NOW + 61)) == ["Withdraw"]
+
+
+@pytest.mark.parametrize("more", [{"forced": True}, {"failures": 0, "not_before": None}])
+def test_a_withdrawal_does_not_wait_when_nothing_failed_or_a_person_insists(
+    more: dict[str, object],
+) -> None:
+    values = {"failures": 1, "not_before": NOW + 60} | more
+    told = standing("gone-0.csv", "unreachable", **values)
+
+    assert kinds(withdraw(1, standings=(told,))) == ["Withdraw"]
+
+
+@pytest.mark.parametrize(
+    ("owned", "share", "yes", "allowed"),
+    [
+        (0, 0.3, False, -1),
+        (1, 1.0, True, 0),
+        (2, 0.3, False, 1),
+        (10, 0.3, False, 2),
+        (10, 0.3, True, 3),
+        (1000, 0.3, False, 10),
+        (1000, 1.0, True, 999),
+    ],
+)
+def test_how_many_may_be_withdrawn_at_once(
+    *, owned: int, share: float, yes: bool, allowed: int
+) -> None:
+    assert allowed_withdrawals(owned, share, yes=yes) == allowed
+
+
+def test_never_withdraws_what_a_colleague_put_there() -> None:
+    theirs = resource("g0", "a colleague's bytes")
+    others = tuple(resource(f"s{n}", f"stays {n}") for n in range(10))
+
+    result = withdraw(1, resources=(theirs, *others))
+
+    assert codes(result) == ["conflict"]
+
+
+def test_nothing_is_withdrawn_while_a_new_file_that_may_be_the_same_still_moves() -> None:
+    moving = Hold(key("new.csv"), "not_settled", "It still moves.", NOW + 5, State.PENDING)
+
+    result = withdraw(1, waiting=(moving,))
+
+    assert codes(result) == ["withdraw_wait", "not_settled"]
+
+
+def test_a_renamed_file_is_not_withdrawn() -> None:
+    result = decide(
+        source("moved.csv", "bytes 0"),
+        entries=(gone(0), entry("stays.csv", "stays", "s0")),
+        resources=(its_resource(0), resource("s0", "stays")),
+        present=frozenset({key("moved.csv"), key("stays.csv")}),
+        watches=(WITHDRAWING,),
+    )
+
+    assert kinds(result) == ["Rename"]
