@@ -1,0 +1,477 @@
+"""One request, one answer: or the error that says what the caller does next.
+
+What decides is whether the portal can have done it. Before the body's end is released, nothing can
+have happened; after it, only an answer tells. The key goes to the portal's own origin and nowhere
+else, and is replaced by ``***`` in everything that is kept for people.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+import urllib3.exceptions
+
+from publisher_daemon import __version__
+from publisher_daemon.errors import (
+    ConfigInvalid,
+    CredentialRefused,
+    Exchange,
+    NotThere,
+    OutcomeUnknown,
+    PortalBusy,
+    PortalRefused,
+    PortalUnreachable,
+)
+from publisher_daemon.portal import answers
+from publisher_daemon.portal.body import BodyFailed, Document, Outgoing
+from publisher_daemon.portal.transport import Timeouts, Transport
+
+#: without build numbers: the portal remembers the first 20 agents of a key (portal-facts §1.7)
+USER_AGENT = "publisher-daemon/" + ".".join(__version__.split(".")[:2])
+
+#: what the network raises, through all its layers
+_NETWORK = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+_BLOCK = 65536
+#: an answer of the API larger than this is not one: 100,000 resources are some 85 MB
+_MAX_ANSWER = 512 * 2**20
+_KEPT_BODY = 4096
+_HIDDEN = "***"
+_SECRET_HEADERS = frozenset({"x-api-key", "authorization", "proxy-authorization", "set-cookie"})
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(slots=True)
+class Answer:
+    """A final answer, read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    exchange: Exchange
+
+
+Origin = tuple[str, str, int | None]
+
+
+def origin(url: str) -> Origin:
+    """Scheme, host and port: what decides whether the key may go there."""
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or ""), parts.port or _DEFAULT_PORTS.get(parts.scheme)
+
+
+class Caller:
+    """Makes requests to one portal with one key; safe for several threads."""
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str | None,
+        *,
+        transport: Transport,
+        timeouts: Timeouts,
+        clock: Callable[[], float],
+        monotonic: Callable[[], float],
+        reason: str,
+        on_exchange: Callable[[Exchange], None] | None,
+    ) -> None:
+        self.base = _base(url)
+        self._origin = origin(self.base)
+        self._key = _key(api_key)
+        self._transport = transport
+        self._timeouts = timeouts
+        self._clock = clock
+        self._monotonic = monotonic
+        self._reason = reason
+        self._on_exchange = on_exchange
+        self._expect = True
+
+    def __repr__(self) -> str:
+        return f"Caller({self.base!r})"
+
+    @property
+    def expect(self) -> bool:
+        """Whether the portal answers ``100 Continue`` when it is asked to."""
+        return self._expect
+
+    def ours(self, url: str) -> bool:
+        """Whether this URL is the portal's own."""
+        return origin(url) == self._origin
+
+    # -------------------------------------------------------------------------------------- reads
+
+    def read(self, path: str, *, silence: float | None = None) -> Any:
+        """GET and parse JSON; raises PortalUnreachable when it cannot be parsed."""
+        answer = self.ask("GET", self.base + path, silence=silence)
+        if answer.status >= 300:
+            self.refuse(answer, wrote=False)
+        return self.parsed(answer)
+
+    def parsed(self, answer: Answer) -> Any:
+        """The JSON of a read's answer; raises PortalUnreachable when it cannot be parsed."""
+        try:
+            return json.loads(answer.body)
+        except ValueError:
+            pass
+        raise PortalUnreachable(
+            f"the portal's answer to GET {urlsplit(answer.exchange.url).path} is not JSON: "
+            f"{answers.words(answer.body, answer.headers.get('Content-Type', ''))!r}",
+            hint="Check `[portal] url`, and whether something stands between here and the portal.",
+            exchange=answer.exchange,
+        )
+
+    def ask(self, method: str, url: str, *, silence: float | None = None) -> Answer:
+        """GET or HEAD, whatever the status; redirects are not followed.
+
+        Asked a second time when the connection breaks: reads change nothing, and a kept connection
+        may be closed by the portal just while it is used.
+        """
+        silence = silence or self._timeouts.read
+        try:
+            return self._once(method, url, None, silence)
+        except _Broken:
+            return self._once(method, url, None, silence)
+
+    def stream(self, url: str) -> tuple[requests.Response, Exchange]:
+        """GET whose body is left to be read by the caller, who closes it."""
+        request = self._prepared("GET", url, None)
+        return self._sent(request, None, self._timeouts.read)
+
+    # ------------------------------------------------------------------------------------- writes
+
+    def write(
+        self, method: str, path: str, body: Outgoing | None = None, *, silence: float
+    ) -> Answer:
+        """Send a write once; raises unless the portal says that it is done."""
+        body = body if body is not None else Document()
+        answer = self._once(method, self.base + path, body, silence)
+        if answer.status == 417:
+            self._expect = False
+        if answer.status >= 300:
+            self.refuse(answer, wrote=body.released and not body.early)
+        if body.early:
+            raise OutcomeUnknown(
+                f"the portal answered {answer.status} before it had everything",
+                exchange=answer.exchange,
+            )
+        return answer
+
+    def written(
+        self, method: str, path: str, body: Outgoing | None = None, *, silence: float
+    ) -> Any:
+        """Send a write once and parse its JSON; raises OutcomeUnknown when it cannot be parsed."""
+        answer = self.write(method, path, body, silence=silence)
+        try:
+            return json.loads(answer.body)
+        except ValueError:
+            pass
+        raise OutcomeUnknown(
+            f"the portal's answer {answer.status} to {method} {path} cannot be read",
+            exchange=answer.exchange,
+        )
+
+    # -------------------------------------------------------------------------------------- errors
+
+    def refuse(self, answer: Answer, *, wrote: bool) -> NoReturn:
+        """Raise what an answer that is no success means. ``wrote``: it may have been done."""
+        status, exchange = answer.status, answer.exchange
+        said = self._redacted(answers.words(answer.body, answer.headers.get("Content-Type", "")))
+        told = f"{status}: {said}" if said else f"{status}"
+        asked = f"{exchange.method} {urlsplit(exchange.url).path}"
+        if status < 400:
+            where = answer.headers.get("Location", "")
+            raise PortalRefused(
+                f"the portal at {self.base} sends {asked} elsewhere ({status} to "
+                f"{self._redacted(_shown_origin(where)) or 'nowhere'})",
+                hint="The address in `[portal] url` is probably wrong: write the one the portal "
+                "itself uses.",
+                exchange=exchange,
+            )
+        if status == 401:
+            raise CredentialRefused(
+                f"the portal refuses the API key ({told})",
+                hint="Make a new key in the portal's account page, put it in place of this one "
+                "and restart.",
+                exchange=exchange,
+            )
+        if status == 423:
+            raise PortalBusy(
+                f"the portal is read-only for now ({told})", exchange=exchange, retry_after=None
+            )
+        if status in {429, 503} and not (wrote and status == 503):
+            raise PortalBusy(
+                f"the portal asks to come back later ({told})",
+                exchange=exchange,
+                retry_after=answers.retry_after(answer.headers.get("Retry-After"), self._clock()),
+            )
+        if status >= 500 and wrote:
+            raise OutcomeUnknown(
+                f"the portal failed after it had everything ({told})", exchange=exchange
+            )
+        if status >= 500 or status in {408, 417, 421, 425}:
+            raise PortalUnreachable(f"the portal fails on {asked} ({told})", exchange=exchange)
+        if status in {404, 410}:
+            raise NotThere(f"the portal has nothing at {asked} ({told})", exchange=exchange)
+        hint = None
+        if status == 403:
+            hint = "The key's owner needs the right to edit this dataset."
+        elif status == 413:
+            hint = "The portal takes no file of this size."
+        raise PortalRefused(f"the portal refuses {asked} ({told})", hint=hint, exchange=exchange)
+
+    # ------------------------------------------------------------------------------------ one call
+
+    def _once(self, method: str, url: str, body: Outgoing | None, silence: float) -> Answer:
+        request = self._prepared(method, url, body)
+        response, exchange = self._sent(request, body, silence)
+        trouble: Exception | None = None
+        content = b""
+        try:
+            content = self._content(response, silence)
+        except _NETWORK as error:
+            trouble = error
+        finally:
+            response.close()
+        if trouble is not None:
+            self._lost(trouble, exchange, body)
+        exchange = self._with_answer(exchange, response, content)
+        self._tell(exchange)
+        return Answer(response.status_code, response.headers, content, exchange)
+
+    def _sent(
+        self, request: requests.PreparedRequest, body: Outgoing | None, silence: float
+    ) -> tuple[requests.Response, Exchange]:
+        exchange = self._exchange(request)
+        trouble: Exception
+        try:
+            return self._transport.send(request, silence), exchange
+        except BodyFailed as failed:
+            trouble = failed
+        except _NETWORK as error:
+            trouble = error
+        finally:
+            if body is not None and body.expect_ignored:
+                self._expect = False
+        # outside of the handlers: requests' exceptions hold the headers, so the key
+        if isinstance(trouble, BodyFailed) and trouble.__cause__ is not None:
+            raise trouble.__cause__
+        return self._lost(trouble, exchange, body)
+
+    def _lost(self, error: Exception, exchange: Exchange, body: Outgoing | None) -> NoReturn:
+        """Raise what a request without (whole) answer means."""
+        self._tell(exchange)
+        trouble = _explained(error)
+        host = urlsplit(exchange.url).netloc
+        why = self._redacted(trouble.why)
+        if body is not None and body.released:
+            raise OutcomeUnknown(
+                f"the answer of {host} to {exchange.method} was lost: {why}",
+                hint=trouble.hint,
+                exchange=exchange,
+            )
+        kind = _Broken if trouble.broken and body is None else PortalUnreachable
+        raise kind(f"{host} does not answer: {why}", hint=trouble.hint, exchange=exchange)
+
+    def _prepared(self, method: str, url: str, body: Outgoing | None) -> requests.PreparedRequest:
+        trace = secrets.token_hex(16)
+        headers = {
+            "User-Agent": USER_AGENT,
+            "Accept": "application/json" if self.ours(url) else "*/*",
+        }
+        if self.ours(url):
+            # the server's Sentry event carries them: the way to correlate (portal-facts §11.8)
+            headers["sentry-trace"] = f"{trace}-{secrets.token_hex(8)}-1"
+            headers["X-Request-ID"] = trace
+            if self._key is not None:
+                headers["X-API-KEY"] = self._key
+        request = requests.Request(method, url, headers=headers).prepare()
+        if body is not None:
+            request.body = body  # type: ignore[assignment]  # an iterable, which requests allows
+            request.headers["Content-Length"] = str(len(body))
+            if body.content_type is not None:
+                request.headers["Content-Type"] = body.content_type
+            if body.expect:
+                request.headers["Expect"] = "100-continue"
+        elif method == "GET" and self.ours(url):
+            request.headers["Accept-Encoding"] = "gzip"
+        return request
+
+    def _content(self, response: requests.Response, silence: float) -> bytes:
+        deadline = self._monotonic() + silence
+        content = bytearray()
+        for block in response.iter_content(_BLOCK):
+            content += block
+            if len(content) > _MAX_ANSWER or self._monotonic() > deadline:
+                raise requests.ReadTimeout("the answer does not end")
+        return bytes(content)
+
+    # ----------------------------------------------------------------------------------- exchanges
+
+    def _exchange(self, request: requests.PreparedRequest) -> Exchange:
+        return Exchange(
+            method=request.method or "",
+            url=self._redacted(_without_query(request.url or "", self.ours(request.url or ""))),
+            at=datetime.fromtimestamp(self._clock(), UTC).isoformat().replace("+00:00", "Z"),
+            trace_id=request.headers.get("X-Request-ID", ""),
+            reason=self._reason,
+            request_headers=self._headers(request.headers),
+        )
+
+    def _with_answer(
+        self, exchange: Exchange, response: requests.Response, content: bytes
+    ) -> Exchange:
+        return Exchange(
+            method=exchange.method,
+            url=exchange.url,
+            at=exchange.at,
+            trace_id=exchange.trace_id,
+            reason=exchange.reason,
+            request_headers=exchange.request_headers,
+            status=response.status_code,
+            answer_headers=self._headers(response.headers),
+            # redacted before it is cut: a cut key would not be recognised
+            answer_body=self._redacted(content.decode("utf-8", "replace"))[:_KEPT_BODY],
+            sentry_id=response.headers.get("X-Sentry-ID"),
+        )
+
+    def _headers(self, headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+        return tuple(
+            (name, _HIDDEN if name.lower() in _SECRET_HEADERS else self._redacted(value))
+            for name, value in headers.items()
+        )
+
+    def _redacted(self, text: str) -> str:
+        return text.replace(self._key, _HIDDEN) if self._key else text
+
+    def _tell(self, exchange: Exchange) -> None:
+        if self._on_exchange is not None:
+            self._on_exchange(exchange)
+
+
+class _Broken(PortalUnreachable):
+    """The connection broke while reading: worth a second try."""
+
+
+def _base(url: str) -> str:
+    parts = urlsplit(url.strip())
+    try:
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError:
+        port_is_fine = False
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or not port_is_fine:
+        raise ConfigInvalid(
+            "the portal's address must be like https://www.data.gouv.fr.",
+            hint="Check `[portal] url`.",
+        )
+    if parts.username is not None or parts.password is not None:
+        raise ConfigInvalid(
+            "the portal's address must not hold a user name or a password.",
+            hint="Check `[portal] url`.",
+        )
+    path = re.sub(r"/api(/[12])?$", "", parts.path.rstrip("/")).rstrip("/")
+    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+
+
+def _key(api_key: str | None) -> str | None:
+    if api_key is None:
+        return None
+    key = api_key.strip()
+    if not re.fullmatch(r"[!-~]+", key):
+        raise ConfigInvalid(
+            "the API key is empty, or holds blanks or characters that no key has.",
+            hint="It must be the key alone, on one line, as the portal showed it.",
+        )
+    return key
+
+
+def _shown_origin(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url[:100]
+    if not parts.hostname:
+        return parts.path
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme or 'https'}://{parts.hostname}{port}"
+
+
+def _without_query(url: str, ours: bool) -> str:
+    """Off the portal, a query may be a signature that opens a file: it is left out."""
+    if ours:
+        return url
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and everything that it wraps, outermost first."""
+    todo, seen = [error], set[int]()
+    while todo:
+        found = todo.pop(0)
+        if id(found) in seen:
+            continue
+        seen.add(id(found))
+        yield found
+        inner = [found.__cause__, found.__context__, getattr(found, "reason", None), *found.args]
+        todo += [one for one in inner if isinstance(one, BaseException)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """Why there is no answer, and what to do about it."""
+
+    why: str
+    hint: str | None = None
+    #: an open connection broke, as kept connections do now and then
+    broken: bool = False
+
+
+_UNTRUSTED = (
+    "If an authority of your organisation signed it, name that authority's file in "
+    "`[portal] ca_file`."
+)
+
+
+def _explained(error: Exception) -> _Trouble:
+    chain = list(_chain(error))
+
+    def found(*kinds: type[BaseException]) -> BaseException | None:
+        return next((one for one in chain if isinstance(one, kinds)), None)
+
+    proxied = found(urllib3.exceptions.ProxyError)
+    through = "through the proxy, " if proxied else ""
+    if untrusted := found(ssl.SSLCertVerificationError):
+        reason = getattr(untrusted, "verify_message", "") or _short(untrusted)
+        trouble = _Trouble(f"{through}its certificate is not trusted ({reason})", _UNTRUSTED)
+    elif found(socket.gaierror):
+        where = "the proxy's name" if proxied else "its name"
+        trouble = _Trouble(f"{where} cannot be resolved", "Check `[portal] url` and the DNS.")
+    elif proxied:
+        detail = _short(next((one for one in reversed(chain) if str(one)), error))
+        trouble = _Trouble(f"no way through the proxy ({detail})", "Check the proxy's address.")
+    elif found(urllib3.exceptions.ConnectTimeoutError):
+        trouble = _Trouble("no connection in time")
+    elif found(ConnectionRefusedError):
+        trouble = _Trouble("connection refused")
+    elif found(TimeoutError, urllib3.exceptions.TimeoutError, requests.Timeout):
+        trouble = _Trouble("silence for too long")
+    else:
+        innermost = next((one for one in reversed(chain) if isinstance(one, OSError)), chain[-1])
+        broken = found(ConnectionError, urllib3.exceptions.ProtocolError) is not None
+        trouble = _Trouble(f"the connection broke ({_short(innermost)})", broken=broken)
+    return trouble
+
+
+def _short(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__

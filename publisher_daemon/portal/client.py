@@ -1,0 +1,477 @@
+"""The portal as the rest of the program sees it: datasets, resources, files, words.
+
+No write is ever tried twice here: a request whose outcome is unknown is answered by looking, which
+is the pass's business, with its ledger.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote, urlencode, urljoin
+
+import requests
+import urllib3.exceptions
+
+from publisher_daemon.errors import (
+    Exchange,
+    NotThere,
+    OutcomeUnknown,
+    PortalError,
+    PortalRefused,
+    PortalUnreachable,
+)
+from publisher_daemon.model import (
+    DatasetId,
+    Fingerprint,
+    Identity,
+    RemoteDataset,
+    RemoteResource,
+    ResourceId,
+    Words,
+)
+from publisher_daemon.portal import answers, shapes
+from publisher_daemon.portal.body import BLOCK, Document, FileForm, Source
+from publisher_daemon.portal.calls import Answer, Caller
+from publisher_daemon.portal.shapes import Me
+from publisher_daemon.portal.transport import Timeouts, Transport
+
+_PAGE = 100
+_REREADS = 3
+_HOPS = 5
+#: one upload a second of one name to one dataset (portal-facts §6.6), and a little for the clocks
+_APART = 1.05
+
+
+class Portal:
+    """One udata portal and one API key; safe for several threads."""
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str | None,
+        *,
+        ca_file: str | None = None,
+        proxy: str | None = None,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - an immutable value
+        reason: str = "",
+        on_exchange: Callable[[Exchange], None] | None = None,
+    ) -> None:
+        self._transport = Transport(ca_file=ca_file, proxy=proxy, timeouts=timeouts)
+        self._calls = Caller(
+            url,
+            api_key,
+            transport=self._transport,
+            timeouts=timeouts,
+            clock=clock,
+            monotonic=monotonic,
+            reason=reason,
+            on_exchange=on_exchange,
+        )
+        self._prefix = None if api_key is None else api_key.strip()[:14]
+        self._clock = clock
+        self._timeouts = timeouts
+        self._names = _Names(monotonic, sleep)
+        self._lock = threading.Lock()
+        #: how many resources each dataset has, as last seen: writes take longer with each
+        self._counts: dict[DatasetId, int] = {}
+        #: extras of the resources just written, for ``describe`` to keep
+        self._extras: dict[ResourceId, Mapping[str, Any]] = {}
+
+    def __repr__(self) -> str:
+        return f"Portal({self._calls.base!r})"
+
+    @property
+    def url(self) -> str:
+        """The portal's address, without a final slash."""
+        return self._calls.base
+
+    def close(self) -> None:
+        """Close the connections kept for later."""
+        self._transport.close()
+
+    # -------------------------------------------------------------------------------- the key
+
+    def whoami(self) -> Me:
+        """Whose key it is; raises CredentialRefused."""
+        return shapes.me(self._calls.read("/api/1/me/"))
+
+    def key_expiry(self) -> tuple[str, float | None] | None:
+        """The key's visible beginning and the instant it expires (None: never).
+
+        None when the portal does not list it.
+        """
+        if self._prefix is None:
+            return None
+        found = self._calls.read("/api/1/me/api_tokens/")
+        for token in found.get("data", ()) if isinstance(found, dict) else found:
+            if token.get("token_prefix") == self._prefix:
+                return self._prefix, answers.iso_date(token.get("expires_at"))
+        return None
+
+    def server_date(self) -> float | None:
+        """The portal's clock, from the ``Date`` of an answer; None when it has none."""
+        answer = self._calls.ask("GET", self._calls.base + "/api/1/datasets/resource_types/")
+        return answers.http_date(answer.headers.get("Date"))
+
+    # --------------------------------------------------------------------------- vocabularies
+
+    def extensions(self) -> frozenset[str]:
+        """The extensions the portal says it accepts, lower case, without the dot."""
+        found = self._calls.read("/api/1/datasets/extensions/")
+        return frozenset(str(one).lower().lstrip(".") for one in found)
+
+    def frequencies(self) -> frozenset[str]:
+        """The update frequencies the portal knows, by id."""
+        return self._vocabulary("frequencies")
+
+    def licenses(self) -> frozenset[str]:
+        """The licences the portal knows, by id; another one would clear the dataset's licence."""
+        return self._vocabulary("licenses")
+
+    def resource_types(self) -> frozenset[str]:
+        """The types of resource the portal knows, by id."""
+        return self._vocabulary("resource_types")
+
+    def schemas(self) -> frozenset[str]:
+        """The names of the schemas in the portal's catalogue; empty when it has none."""
+        try:
+            found = self._calls.read("/api/1/datasets/schemas/")
+        except NotThere:
+            return frozenset()
+        return frozenset(str(one["name"]) for one in found)
+
+    def _vocabulary(self, name: str) -> frozenset[str]:
+        found = self._calls.read(f"/api/1/datasets/{name}/")
+        return frozenset(str(one["id"]) for one in found)
+
+    # ------------------------------------------------------------------------------- datasets
+
+    def dataset(self, dataset: DatasetId) -> RemoteDataset:
+        """The dataset as this key sees it; raises NotThere."""
+        return shapes.dataset(self._calls.read(f"/api/2/datasets/{_part(dataset)}/"))
+
+    def resolve(self, id_or_slug: str) -> RemoteDataset:
+        """The dataset of that id or slug, present or past; raises NotThere."""
+        path = f"/api/2/datasets/{_part(id_or_slug)}/"
+        answer = self._calls.ask("GET", self._calls.base + path)
+        if answer.status == 308:
+            # an old slug (portal-facts §2.2)
+            target = urljoin(answer.exchange.url, answer.headers.get("Location", ""))
+            if self._calls.ours(target):
+                answer = self._calls.ask("GET", target)
+        if answer.status >= 300:
+            self._calls.refuse(answer, wrote=False)
+        return shapes.dataset(self._calls.parsed(answer))
+
+    def datasets_of(self, owner: str) -> Iterator[RemoteDataset]:
+        """The datasets of an organisation, by its id, or of the key's owner (``me``)."""
+        who = {"owner": self.whoami().id} if owner == "me" else {"organization": owner}
+        for page in self._pages("/api/2/datasets/", who):
+            for found in page["data"]:
+                yield shapes.dataset(found)
+
+    def create_dataset(
+        self,
+        title: str,
+        description: str,
+        *,
+        private: bool,
+        organization: str | None = None,
+        **more: Any,
+    ) -> RemoteDataset:
+        """Create a dataset. Not idempotent: the same title again makes a second one."""
+        document = {"title": title, "description": description, "private": _strict(private), **more}
+        if organization is not None:
+            document["organization"] = organization
+        found = self._calls.written(
+            "POST", "/api/1/datasets/", Document(document), silence=self._silence()
+        )
+        return shapes.dataset(_document(found))
+
+    def update_dataset(
+        self, dataset: DatasetId, changes: Mapping[str, Any], current: RemoteDataset
+    ) -> RemoteDataset:
+        """Change only these fields; ``current`` must have been read just before.
+
+        ``tags`` and ``temporal_coverage`` are always sent again, since the portal wipes them when
+        they are not; ``current`` says what they are. Raises PortalError when the dataset's
+        visibility came out otherwise than meant.
+        """
+        forbidden = sorted(shapes.NEVER_UPDATED & changes.keys())
+        if forbidden:
+            raise ValueError(f"never sent in an update: {', '.join(forbidden)}")
+        kept = {name: current.raw[name] for name in ("tags", "temporal_coverage")}
+        document = {**kept, **changes}
+        meant = _strict(changes["private"]) if "private" in changes else current.private
+        found = self._calls.written(
+            "PUT",
+            f"/api/1/datasets/{_part(dataset)}/",
+            Document(document),
+            silence=self._silence(dataset),
+        )
+        updated = shapes.dataset(_document(found))
+        if updated.private is not meant:
+            now = "private" if updated.private else "PUBLIC"
+            raise PortalError(
+                f"the dataset {dataset} is now {now} on the portal, which nobody asked for",
+                hint="Look at the dataset on the portal and set its visibility there.",
+            )
+        return updated
+
+    def identify_dataset(self, dataset: DatasetId, extras: Mapping[str, Any]) -> None:
+        """Merge these extras into the dataset's; its freshness does not move."""
+        self._merge(f"/api/2/datasets/{_part(dataset)}/extras/", extras, dataset)
+
+    # ------------------------------------------------------------------------------ resources
+
+    def resources(self, dataset: DatasetId) -> tuple[RemoteResource, ...]:
+        """All its resources, page after page, newest first; read again if they change meanwhile."""
+        path = f"/api/2/datasets/{_part(dataset)}/resources/"
+        for _ in range(1 + _REREADS):
+            found: dict[ResourceId, RemoteResource] = {}
+            totals = set()
+            for page in self._pages(path, {}):
+                totals.add(page["total"])
+                for body in page["data"]:
+                    resource = shapes.resource(body)
+                    found[resource.id] = resource
+            if totals == {len(found)}:
+                with self._lock:
+                    self._counts[dataset] = len(found)
+                return tuple(found.values())
+        raise PortalUnreachable(f"the resources of {dataset} keep changing while they are listed")
+
+    def resource(self, dataset: DatasetId, resource: ResourceId) -> RemoteResource:
+        """One resource; raises NotThere."""
+        path = f"/api/1/datasets/{_part(dataset)}/resources/{_part(resource)}/"
+        return shapes.resource(self._calls.read(path))
+
+    def upload(
+        self,
+        dataset: DatasetId,
+        source: Source,
+        fingerprint: Fingerprint,
+        name: str,
+        before_last_byte: Callable[[], None],
+    ) -> RemoteResource:
+        """Create a resource; the last block waits for ``source.check()``, sha1 and callback.
+
+        Whatever fails before the callback returned has done nothing (PortalUnreachable,
+        SourceChanged); an answer lost after it is OutcomeUnknown.
+        """
+        path = f"/api/1/datasets/{_part(dataset)}/upload/"
+        return self._publish(dataset, path, source, fingerprint, name, before_last_byte)
+
+    def replace(  # noqa: PLR0917 - the promise in reconcile has it so
+        self,
+        dataset: DatasetId,
+        resource: ResourceId,
+        source: Source,
+        fingerprint: Fingerprint,
+        name: str,
+        before_last_byte: Callable[[], None],
+    ) -> RemoteResource:
+        """Give a resource other bytes; the same promises as ``upload``. Resets its title."""
+        path = f"/api/1/datasets/{_part(dataset)}/resources/{_part(resource)}/upload/"
+        return self._publish(dataset, path, source, fingerprint, name, before_last_byte)
+
+    def _publish(  # noqa: PLR0917 - as replace
+        self,
+        dataset: DatasetId,
+        path: str,
+        source: Source,
+        fingerprint: Fingerprint,
+        name: str,
+        before_last_byte: Callable[[], None],
+    ) -> RemoteResource:
+        form = FileForm(source, fingerprint, name, before_last_byte, expect=self._calls.expect)
+        with self._names.alone(dataset, name):
+            found = self._calls.written(
+                "POST", path, form, silence=self._silence(dataset, fingerprint.size)
+            )
+        body = _document(found)
+        resource = shapes.resource(body)
+        with self._lock:
+            self._extras[resource.id] = body.get("extras") or {}
+        return resource
+
+    def describe(
+        self,
+        dataset: DatasetId,
+        resource: ResourceId,
+        words: Words,
+        identity: Identity | None = None,
+    ) -> RemoteResource:
+        """Write the words that are said, and our identity if given; other extras are kept."""
+        path = f"/api/1/datasets/{_part(dataset)}/resources/{_part(resource)}/"
+        document = shapes.fields(words)
+        if identity is not None:
+            with self._lock:
+                extras = self._extras.pop(resource, None)
+            if extras is None:
+                # sent extras replace all (portal-facts §9.5): other people's are sent back
+                extras = self._calls.read(path).get("extras") or {}
+            document["extras"] = {**extras, **shapes.extras(identity)}
+        found = self._calls.written("PUT", path, Document(document), silence=self._silence(dataset))
+        return shapes.resource(_document(found))
+
+    def identify(self, dataset: DatasetId, resource: ResourceId, identity: Identity) -> None:
+        """Merge our identity into the resource's extras; freshness does not move."""
+        path = f"/api/2/datasets/{_part(dataset)}/resources/{_part(resource)}/extras/"
+        self._merge(path, shapes.extras(identity), dataset)
+
+    def _merge(self, path: str, extras: Mapping[str, Any], dataset: DatasetId) -> None:
+        found = self._calls.written(
+            "PUT", path, Document(dict(extras)), silence=self._silence(dataset)
+        )
+        lost = [name for name, value in extras.items() if _document(found).get(name) != value]
+        if lost:
+            raise OutcomeUnknown(f"the portal did not keep {', '.join(sorted(lost))}")
+
+    def withdraw(self, dataset: DatasetId, resource: ResourceId) -> None:
+        """Delete the resource; raises NotThere when it is gone already."""
+        path = f"/api/1/datasets/{_part(dataset)}/resources/{_part(resource)}/"
+        self._calls.write("DELETE", path, silence=self._silence(dataset))
+
+    # ---------------------------------------------------------------------------- what is served
+
+    def serves(self, resource: RemoteResource) -> str | None:
+        """None when its permalink leads to its url and that has its size, else why not."""
+        answer = self._calls.ask("HEAD", resource.permalink)
+        if not 300 <= answer.status < 400:
+            return f"the permalink {resource.permalink} answers {answer.status}, not a redirection"
+        target = urljoin(resource.permalink, answer.headers.get("Location", ""))
+        if target != resource.url:
+            return f"the permalink {resource.permalink} leads to {target}, not to {resource.url}"
+        answer = self._calls.ask("HEAD", resource.url)
+        status, headers = answer.status, answer.headers
+        if status == 405:
+            response, _ = self._calls.stream(resource.url)
+            status, headers = response.status_code, response.headers
+            response.close()
+        if status != 200:
+            return f"{resource.url} answers {status}"
+        length = headers.get("Content-Length")
+        if resource.size is None or length is None or headers.get("Content-Encoding"):
+            return None
+        if not length.isdecimal() or int(length) != resource.size:
+            return f"{resource.url} is {length} bytes long, not {resource.size}"
+        return None
+
+    def fetch(self, resource: RemoteResource) -> Iterator[bytes]:
+        """The bytes that the public gets at the resource's permalink."""
+        url = resource.permalink
+        for _ in range(_HOPS):
+            response, exchange = self._calls.stream(url)
+            trouble = None
+            with response:
+                status = response.status_code
+                if status == 200:
+                    try:
+                        yield from response.iter_content(BLOCK)
+                    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError):
+                        trouble = exchange
+                    else:
+                        return
+            if trouble:
+                raise PortalUnreachable(f"the download of {exchange.url} broke", exchange=exchange)
+            if not 300 <= status < 400 or "Location" not in response.headers:
+                self._calls.refuse(Answer(status, response.headers, b"", exchange), wrote=False)
+            url = urljoin(url, response.headers["Location"])
+        raise PortalRefused(f"{resource.permalink} is redirected for ever")
+
+    def fetch_sha1(self, resource: RemoteResource) -> str:
+        """The sha1 of the bytes that the public gets at the resource's permalink."""
+        digest = hashlib.sha1(usedforsecurity=False)
+        for block in self.fetch(resource):
+            digest.update(block)
+        return digest.hexdigest()
+
+    # ------------------------------------------------------------------------------------ pieces
+
+    def _pages(self, path: str, query: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+        """Every page of a v2 list.
+
+        ``next_page`` only says whether there is one: its address is the server's idea of itself,
+        where the key must not follow it.
+        """
+        number = 1
+        while True:
+            asked = urlencode({**query, "page": number, "page_size": _PAGE})
+            page = self._calls.read(f"{path}?{asked}")
+            yield page
+            if not page.get("next_page"):
+                return
+            number += 1
+
+    def _silence(self, dataset: DatasetId | None = None, size: int = 0) -> float:
+        with self._lock:
+            count = 0 if dataset is None else self._counts.get(dataset, 0)
+        return self._timeouts.for_write(size, count)
+
+
+class _Names:
+    """Keeps uploads of one name to one dataset more than a second apart.
+
+    udata's storage path is made of the name and the second (portal-facts §6.6): of two in one
+    second, the later fails. The second is the portal's, taken when its application first sees the
+    request, behind whatever buffers; only the end of the earlier upload is surely later than that.
+    """
+
+    def __init__(self, monotonic: Callable[[], float], sleep: Callable[[float], None]) -> None:
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._ended: dict[tuple[DatasetId, str], float] = {}
+        self._lock = threading.Lock()
+
+    def alone(self, dataset: DatasetId, name: str) -> _Turn:
+        return _Turn(self, (dataset, name))
+
+    def enter(self, key: tuple[DatasetId, str]) -> None:
+        with self._lock:
+            now = self._monotonic()
+            self._ended = {one: at for one, at in self._ended.items() if at + _APART > now}
+            left = self._ended.get(key, now - _APART) + _APART - now
+        if left > 0:
+            self._sleep(left)
+
+    def leave(self, key: tuple[DatasetId, str]) -> None:
+        with self._lock:
+            self._ended[key] = self._monotonic()
+
+
+class _Turn:
+    def __init__(self, names: _Names, key: tuple[DatasetId, str]) -> None:
+        self._names = names
+        self._key = key
+
+    def __enter__(self) -> None:
+        self._names.enter(self._key)
+
+    def __exit__(self, *_: object) -> None:
+        self._names.leave(self._key)
+
+
+def _part(value: str) -> str:
+    """A value as one part of a path."""
+    return quote(value, safe="")
+
+
+def _strict(private: object) -> bool:
+    """Only JSON's own true and false are safe: null, "" and "false" publish (portal-facts §3.1)."""
+    if not isinstance(private, bool):
+        raise ValueError("private must be True or False")  # noqa: TRY004 - a wrong value, for callers
+    return private
+
+
+def _document(found: Any) -> Mapping[str, Any]:
+    if isinstance(found, Mapping):
+        return found
+    raise OutcomeUnknown("the portal's answer is not what it should be")
