@@ -43,14 +43,12 @@ def _answer_upload(desk: Desk, attempt: Attempt) -> None:
         for found in desk.unclaimed()
         if attempt.sent
         and found.fingerprint == attempt.fingerprint
+        # ours is served under the name that we sent, whatever became of its title; another one may
+        # be another lost upload of the same bytes, or a colleague's
+        and found.url.rpartition("/")[2] == attempt.name
         and found.filetype == "file"
         and (found.source is None or found.source[1] == identity_path(attempt.key.path))
     ]
-    # ours is served under the name that we sent, whatever became of its title; another one may be
-    # another lost upload of the same bytes, so it is taken only when nothing else can come
-    named = [found for found in candidates if found.url.rpartition("/")[2] == attempt.name]
-    if named or desk.now < deadline(attempt, desk.policy):
-        candidates = named
     candidates.sort(key=lambda found: (found.source is None, found.title != attempt.name, found.id))
     if candidates and attempt.fingerprint:
         found = candidates[0]

@@ -127,15 +127,12 @@ def test_two_lost_uploads_of_the_same_bytes_each_get_their_own_resource() -> Non
     assert [hold.key for hold in result.holds] == [key("a.csv")]
 
 
-def test_an_upload_that_the_portal_named_otherwise_is_adopted_when_its_time_is_up() -> None:
-    asked = attempt("upload", "a.csv")
-    found = resource("r1", title="renamed", served="other-name.csv")
+def test_an_upload_does_not_take_a_colleague_s_resource_with_the_same_bytes() -> None:
+    found = resource("r1", title="a.csv", served="a-colleague-s.csv")
 
-    soon = decide(source(), attempts=(asked,), resources=(found,))
-    late = decide(source(), attempts=(asked,), resources=(found,), now=NOW + 60)
+    result = decide(attempts=(attempt("upload", started_at=NOW - 60),), resources=(found,))
 
-    assert codes(soon) == ["outcome_unknown"]
-    assert kinds(late) == ["Adopt"]
+    assert kinds(result) == ["Abandon"]
 
 
 def test_an_upload_never_takes_a_resource_that_says_it_is_another_file() -> None:

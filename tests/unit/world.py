@@ -119,6 +119,8 @@ class Portal:
     made_by_us: set[ResourceId] = field(default_factory=set)
     #: who put the bytes there last
     last_writer: dict[ResourceId, str] = field(default_factory=dict)
+    #: the last bytes we put there; from a person they are no news
+    ours: dict[ResourceId, str] = field(default_factory=dict)
     writes: Counter[str] = field(default_factory=Counter)
     serial: int = 0
 
@@ -146,6 +148,7 @@ class Portal:
         self.last_writer[new] = who
         if who == "us":
             self.made_by_us.add(new)
+            self.ours[new] = data.sha1
         self.writes[f"{who} upload"] += 1
         return new
 
@@ -161,7 +164,10 @@ class Portal:
             sha1=data.sha1,
             size=data.size,
         )
-        self.last_writer[target] = who
+        if who == "us" or self.ours.get(target) != data.sha1:
+            self.last_writer[target] = who
+        if who == "us":
+            self.ours[target] = data.sha1
         self.writes[f"{who} replace"] += 1
 
     def edit(self, target: ResourceId, words: Words, identity: Identity | None = None) -> None:
@@ -372,6 +378,8 @@ class World:
         same = file and found and found.fingerprint == fingerprint_of(file.content)
         if same or pinned or self._forced(entry.key):
             self.portal.last_writer[entry.resource] = "us"
+            if found and found.sha1:
+                self.portal.ours[entry.resource] = found.sha1
 
     def _forced(self, key: ResourceKey) -> bool:
         standing = self.ledger.standings.get(key)
@@ -436,7 +444,8 @@ class World:
                 key.folder,
                 identity_path(key.path),
             )
-            if same and key not in held:
+            # the settings may name another resource than the one that was there
+            if same and key not in held and key.path not in self.pins:
                 raise Broken(f"twin: {resource} says it is {key.path}, which has another one")
 
     # --------------------------------------------------------------------------- the daemon
@@ -504,9 +513,8 @@ class World:
         if found:
             # whatever its title is, nobody asked for another one
             self.said.setdefault(found.id, set()).add(found.title)
-            if found.id in self.portal.made_by_us and action.attempt is None:
-                if found.source is not None:
-                    self.said[found.id].discard(portal_name(entry.key.path))
+            if found.id in self.portal.made_by_us and "identity" in action.why:
+                self.said[found.id].discard(portal_name(entry.key.path))
         self.ledger.finish(action.attempt, entry)
 
     def publish(self, action: Upload | Replace) -> Iterator[None]:
@@ -722,6 +730,9 @@ class World:
             case "replace":
                 content = self.rng.choice(CONTENTS)
                 self.states.add(fingerprint_of(content).sha1)
+                if all(entry.resource != target for entry in self.ledger.entries.values()):
+                    # nobody could tell any more that it was ours
+                    self.disowned.add(target)
                 self.portal.put(target, "de-la-main.csv", fingerprint_of(content), "person")
                 self.said.setdefault(target, set()).add("de-la-main.csv")
                 self._expect_title(target, "de-la-main.csv")
