@@ -116,7 +116,7 @@ def _by_bytes(desk: Desk, file: SourceFile) -> None:
         for found in desk.unclaimed()
         if found.fingerprint == file.fingerprint
         and found.filetype == "file"
-        and (found.source is None or _file_is_gone(desk, found.source))
+        and (found.source is None or _outdated(desk, found.source))
     ]
     named = [found for found in same if _same_name(found, file)]
     rivals = [
@@ -139,12 +139,12 @@ def _by_bytes(desk: Desk, file: SourceFile) -> None:
         )
 
 
-def _file_is_gone(desk: Desk, source: Identity) -> bool:
-    """Whether the file a resource says it is was in a folder of ours, and is not there."""
-    if source.path.startswith("bytes:"):
+def _outdated(desk: Desk, source: Identity) -> bool:
+    """Whether the file a resource says it is, in a folder of ours, is gone or has another one."""
+    if source.path.startswith("bytes:") or source.folder not in desk.folder.complete:
         return False
     key = ResourceKey(desk.remote.dataset.id, source.folder, source.path)
-    return source.folder in desk.folder.complete and key not in desk.folder.present
+    return key not in desk.folder.present or key in desk.claimed.values()
 
 
 def _by_name_or_upload(desk: Desk, file: SourceFile) -> None:

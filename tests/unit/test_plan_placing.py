@@ -290,3 +290,17 @@ def test_holds_a_file_whose_name_a_colleague_s_resource_has(title: str, served: 
 
     assert codes(result) == ["same_name"]
     assert "r1" in result.holds[0].why
+
+
+def test_the_same_bytes_under_the_identity_of_a_file_that_has_another_resource_are_taken() -> None:
+    stale = resource("r1", source=identity("other.csv"), served="other.csv", title="Other")
+    other = resource("r2", "other", source=identity("other.csv", "other"), served="other.csv")
+
+    result = decide(
+        source("b.csv"),
+        entries=(entry("other.csv", "other", "r2"),),
+        resources=(stale, other),
+        present=frozenset({key("b.csv"), key("other.csv")}),
+    )
+
+    assert kinds(result) == ["Adopt"]
