@@ -144,6 +144,7 @@ def build(
     yes: bool = False,
     pin: bool = True,
     stopping: Callable[[], bool] = lambda: False,
+    cut: Callable[[], bool] = lambda: False,
 ) -> Office:
     """Put the rooms together; raises ConfigInvalid, PortalError (only to find out slugs).
 
@@ -170,6 +171,7 @@ def build(
         new_id=lambda: uuid.uuid4().hex[:12],
         audit_every=settings.daemon.audit_every,
         stopping=stopping,
+        cut=cut,
     )
     return Office(
         settings, portal, ledger, base.watches, folders, gate, reconciler, policy, vocabulary
@@ -208,7 +210,12 @@ def once(
     stop = threading.Event()
     with open_ledger(settings) as ledger, _on_signals(stop.set):
         office = build(
-            settings, ledger, reason="publisher-daemon once", yes=yes, stopping=stop.is_set
+            settings,
+            ledger,
+            reason="publisher-daemon once",
+            yes=yes,
+            stopping=stop.is_set,
+            cut=stop.is_set,
         )
         office.vocabulary.refresh()
         todo = list(datasets or office.datasets)
@@ -318,6 +325,7 @@ class Daemon:
         self._notifier = notifier or Notifier()
         self._stop = threading.Event()
         self._again = threading.Event()
+        self._stopped_at: float | None = None
         self._fatal: list[BaseException] = []
 
     def run(self) -> int:
@@ -328,7 +336,7 @@ class Daemon:
             portal=self._settings.portal.url,
             folders=len(self._settings.folders),
         )
-        with _on_signals(self._stop.set, self._again.set):
+        with _on_signals(self._told_to_stop, self._again.set):
             office = self._office(self._settings)
             while office is not None and not self._stop.is_set():
                 self._serve(office)
@@ -354,6 +362,7 @@ class Daemon:
                     self._ledger,
                     reason="publisher-daemon run",
                     stopping=self._stop_or_reload,
+                    cut=self._out_of_patience,
                 )
             except PortalRefused as error:
                 raise ConfigInvalid(error.message, hint=error.hint) from error
@@ -379,6 +388,13 @@ class Daemon:
         self._settings = settings
         log.info("config.reloaded", folders=len(settings.folders))
         return office
+
+    def _out_of_patience(self) -> bool:
+        return self._stopped_at is not None and time.monotonic() - self._stopped_at > PATIENCE
+
+    def _told_to_stop(self) -> None:
+        self._stopped_at = time.monotonic()
+        self._stop.set()
 
     def _stop_or_reload(self) -> bool:
         return self._stop.is_set() or self._again.is_set() or bool(self._fatal)

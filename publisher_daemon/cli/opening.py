@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import structlog
+
 from publisher_daemon import log
 from publisher_daemon.config import Settings, load
 from publisher_daemon.errors import PublisherError
@@ -33,17 +35,10 @@ def configure_log(settings: Settings, *, level: str | None = None) -> None:
     log.configure(
         level=level or settings.daemon.log_level,  # type: ignore[arg-type]
         format=settings.daemon.log_format,
-        secrets=[settings.api_key()] if _has_key(settings) else [],
+        secrets=settings.secrets(),
     )
     for warning in settings.warnings():
-        log.structured().warning("config.warning", why=warning)
-
-
-def _has_key(settings: Settings) -> bool:
-    try:
-        return bool(settings.api_key())
-    except PublisherError:
-        return False
+        structlog.get_logger(__name__).warning("config.warned", why=warning)
 
 
 def key_of(

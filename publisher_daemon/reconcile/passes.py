@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -58,7 +58,7 @@ from publisher_daemon.naming import readable
 from publisher_daemon.plan import action_key, plan
 from publisher_daemon.reconcile.gate import Gate
 from publisher_daemon.reconcile.looking import Looker, Seen
-from publisher_daemon.reconcile.ports import Folder, Ledger, Portal
+from publisher_daemon.reconcile.ports import Folder, Ledger, Portal, Source
 from publisher_daemon.retry import Kind, next_try
 
 log = structlog.get_logger(__name__)
@@ -88,6 +88,26 @@ class _StopPass(Exception):  # noqa: N818 - control flow inside this module, nev
     def __init__(self, why: str, retry_at: float | None, code: str) -> None:
         super().__init__(why)
         self.why, self.retry_at, self.code = why, retry_at, code
+
+
+class _Stoppable:
+    """A source that ends the upload when the daemon cannot wait any longer; nothing is done then."""
+
+    def __init__(self, source: Source, cut: Callable[[], bool]) -> None:
+        self._source, self._cut = source, cut
+
+    @property
+    def size(self) -> int:
+        return self._source.size
+
+    def blocks(self, size: int = 256 * 1024) -> Iterator[memoryview]:
+        for block in self._source.blocks(size):
+            if self._cut():
+                raise SourceChanged("the daemon is stopping; it goes up again at the next start")
+            yield block
+
+    def check(self) -> None:
+        self._source.check()
 
 
 @dataclass(slots=True)
@@ -134,6 +154,7 @@ class Reconciler:
         new_id: Callable[[], str],
         audit_every: float = 3600.0,
         stopping: Callable[[], bool] = lambda: False,
+        cut: Callable[[], bool] = lambda: False,
     ) -> None:
         self._portal = portal
         self._ledger = ledger
@@ -144,6 +165,7 @@ class Reconciler:
         self._new_id = new_id
         self._audit_every = audit_every
         self._stopping = stopping
+        self._cut = cut
         self._looker = Looker(folders, clock, monotonic)
         self._folders = folders
         self._audited: dict[DatasetId, float] = {}
@@ -335,7 +357,8 @@ class Reconciler:
         started = self._clock()
         target = action.resource if isinstance(action, Replace) else None
         title = action.title if isinstance(action, Replace) else file.words.title
-        with folder.open(file.key.path, file.stamp) as source:
+        with folder.open(file.key.path, file.stamp) as opened:
+            source = _Stoppable(opened, self._cut)
             attempt = self._ledger.begin(
                 file.key,
                 "upload" if target is None else "replace",
@@ -474,6 +497,7 @@ class Reconciler:
         run.resources.pop(action.resource, None)
         self._ledger.forget(action.key, now=self._clock(), action="resource.withdrawn")
         self._ledger.close(attempt, now=self._clock(), action="resource.withdrawn")
+        self._ledger.stand([_withdrawn(action.key, self._clock())])
         log.warning(
             "resource.withdrawn",
             path=readable(action.key.path),
@@ -507,6 +531,8 @@ class Reconciler:
             case Forget():
                 event = "resource.withdrawn" if action.why == "withdrawn" else "resource.forgotten"
                 self._ledger.forget(action.key, now=now, action=event)
+                if action.why == "withdrawn":
+                    self._ledger.stand([_withdrawn(action.key, now)])
                 log.info(event, path=path, resource_id=action.resource, why=action.why)
             case Keep():
                 entry = self._ledger.read(action.key.dataset).entries.get(action.key)
@@ -693,8 +719,9 @@ class Reconciler:
         decided = result is not None
         cleared = [
             key
-            for key in run.record.standings
+            for key, standing in run.record.standings.items()
             if key not in current
+            and (standing.state is not State.WITHDRAWN or key in run.seen.present)
             and (
                 (decided and (key in run.seen.looked or key not in run.seen.present))
                 or (key not in run.seen.present and key.folder in run.seen.complete)
@@ -724,6 +751,11 @@ def _standing(hold: Hold, before: Standing | None, run: _Pass, now: float) -> St
         http_status=before.http_status if same and before else None,
         settings=before.settings if same and before else run.policy.settings,
     )
+
+
+def _withdrawn(key: ResourceKey, now: float) -> Standing:
+    why = "The file was deleted from the folder, and its resource was withdrawn from the portal."
+    return Standing(key, State.WITHDRAWN, "withdrawn", why, now)
 
 
 def _kind(error: PortalError) -> Kind:

@@ -46,7 +46,7 @@ def test_the_same_bytes_send_nothing(producer: Producer, api: Api, proxy: Proxy)
     producer.drop("a.csv", b"a;b\n1;2\n")
     producer.once()
     before = api.dataset(producer.dataset)["last_modified"]
-    proxy.requests.clear()
+    proxy.forget()
 
     (producer.folder / "a.csv").touch()
     producer.once()
@@ -149,7 +149,7 @@ def test_losing_the_state_uploads_nothing_and_makes_no_twin(
     producer.drop("x y.csv", b"espace")
     first = producer.once()
     shutil.rmtree(producer.state)
-    proxy.requests.clear()
+    proxy.forget()
 
     again = producer.once()
 

@@ -1,0 +1,171 @@
+"""Every way a portal can fail in the middle of a write: no twin, nothing lost, nothing torn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from conftest import Api
+from launcher import Sandbox
+from producer import Producer
+from proxy import Proxy
+from waiting import wait_until
+
+UPLOAD = "POST .*/upload/$"
+WORDS = "PUT .*/resources/"
+
+#: what goes wrong, as a rule of the proxy; each of them once
+FAULTS: dict[str, dict[str, Any]] = {
+    "the reply is lost after the work": {"lose_reply": True},
+    "the reply is lost by a reset": {"lose_reply": True, "reset": True},
+    "the reply is cut short": {"truncate_reply": 20},
+    "500 that did the work": {"status": 500, "after": True},
+    "500 that did nothing": {"status": 500},
+    "502 page that did the work": {"status": 502, "after": True},
+    "502 page that did nothing": {"status": 502},
+    "503 page": {"status": 503},
+    "504 page that did the work": {"status": 504, "after": True},
+    "429 with Retry-After": {"status": 429, "headers": {"Retry-After": "1"}},
+    "200 that is no JSON": {"status": 200, "body": b"<html>ok</html>", "after": True},
+    "200 that is half JSON": {
+        "status": 200,
+        "body": b'{"id": "12',
+        "content_type": "application/json",
+        "after": True,
+    },
+    "cut before the body": {"cut_after": 0},
+    "cut in the body": {"cut_after": 150},
+    "reset in the body": {"cut_after": 150, "reset": True},
+}
+
+
+def converge(producer: Producer, name: str = "a.csv") -> dict[str, Any]:
+    """Run passes, as a timer would, until the file is published."""
+
+    def published() -> dict[str, Any] | None:
+        file = producer.once(code=None).get(name)
+        return file if file and file["state"] == "published" else None
+
+    return wait_until(published, 60, f"{name} published")
+
+
+def check_world(producer: Producer, api: Api, contents: dict[str, bytes], sha1s: set[str]) -> None:
+    found = api.resources(producer.dataset)
+    assert sorted(one["title"] for one in found) == sorted(contents)
+    assert {one["checksum"]["value"] for one in found} == sha1s
+    for one in found:
+        assert api.download(one) == contents[one["title"]]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_new_file_is_there_once(
+    producer: Producer, api: Api, proxy: Proxy, fault: str
+) -> None:
+    sha1 = producer.drop("a.csv", b"a;b\n" * 100)
+    proxy.rule(UPLOAD, times=1, **FAULTS[fault])
+
+    converge(producer)
+
+    check_world(producer, api, {"a.csv": b"a;b\n" * 100}, {sha1})
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_replacement_is_there_once_with_its_words(
+    producer: Producer, api: Api, proxy: Proxy, fault: str
+) -> None:
+    producer.drop("a.csv", b"avant")
+    first = converge(producer)
+    api.edit_resource(producer.dataset, first["resource_id"], title="Son titre")
+    sha1 = producer.drop("a.csv", b"c;d\n" * 100)
+    proxy.rule(UPLOAD, times=1, **FAULTS[fault])
+
+    file = converge(producer)
+
+    assert file["resource_id"] == first["resource_id"]
+    check_world(producer, api, {"Son titre": b"c;d\n" * 100}, {sha1})
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_title_is_put_back_whatever_happens_to_the_request(
+    producer: Producer, api: Api, proxy: Proxy, fault: str
+) -> None:
+    sha1 = producer.drop("É 1.csv", b"x")
+    proxy.rule(WORDS, times=1, **FAULTS[fault])
+
+    converge(producer, "É 1.csv")
+
+    def titled() -> bool:
+        producer.once(code=None)
+        return [one["title"] for one in api.resources(producer.dataset)] == ["É 1.csv"]
+
+    wait_until(titled, 60, "the title put back")
+    check_world(producer, api, {"É 1.csv": b"x"}, {sha1})
+
+
+def test_a_read_only_portal_is_waited_for_and_words_still_go(
+    producer: Producer, api: Api, portal: Sandbox
+) -> None:
+    producer.drop("a.csv", b"a")
+    producer.once()
+    portal.restart({"READ_ONLY_MODE": True})
+    producer.drop("a.csv", b"b")
+    producer.drop("n.csv", b"n")
+
+    files = producer.once(code=1)
+
+    assert {file["state"] for file in files.values()} == {"held"}
+    assert "read-only" in files["a.csv"]["why"]
+    portal.restart()
+    assert producer.call("retry").returncode == 0
+    assert len(api.resources(producer.dataset)) == 2
+
+
+def test_an_error_keeps_the_portals_sentry_id(producer: Producer, proxy: Proxy) -> None:
+    sentry = "0123456789abcdef0123456789abcdef"
+    producer.drop("a.csv", b"a")
+    proxy.rule(UPLOAD, status=500, headers={"X-Sentry-ID": sentry})
+
+    file = producer.once(code=1)["a.csv"]
+
+    assert file["sentry_id"] == sentry
+
+
+def test_a_portal_that_fails_for_ever_gets_few_requests_and_no_twin(
+    producer: Producer, api: Api, proxy: Proxy
+) -> None:
+    producer.drop("a.csv", b"a")
+    proxy.rule(UPLOAD, status=500)
+
+    for _ in range(5):
+        producer.once(code=1)
+
+    assert len(proxy.seen(UPLOAD)) <= 5
+    assert api.resources(producer.dataset) == []
+
+
+def test_one_refused_file_does_not_delay_the_others(
+    producer: Producer, api: Api, proxy: Proxy
+) -> None:
+    proxy.rule(UPLOAD, status=413, times=1)
+    producer.drop("a.csv", b"a")
+    producer.drop("b.csv", b"b")
+
+    files = producer.once(code=1)
+
+    assert [files["a.csv"]["state"], files["b.csv"]["state"]] == ["failed", "published"]
+    producer.once(code=1)
+    assert len(proxy.seen(UPLOAD)) == 2
+
+
+def test_work_resumes_when_the_portal_is_back(
+    producer: Producer, api: Api, portal: Sandbox
+) -> None:
+    with producer.start() as service:
+        portal.stop_portal()
+        sha1 = producer.drop("a.csv", b"a")
+        service.wait_for("portal.unreachable")
+        portal.restart()
+        wait_until(
+            lambda: set(api.sha1s(producer.dataset).values()) == {sha1}, 75, "the file published"
+        )
+        assert service.stop() == 0
