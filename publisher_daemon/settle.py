@@ -56,7 +56,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What must be remembered between two looks; starts empty, and may be lost at no cost but time."""
+    """What must be remembered between two looks; starts empty; losing it costs time only."""
 
     tracks: Mapping[ResourceKey, Track] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -167,7 +167,7 @@ def _need(track: Track, sighting: Sighting, watch: Watch) -> float:
     return need if sighting.stamp.size else max(need, EMPTY_HOLD)
 
 
-def _judge(
+def _judge(  # noqa: PLR0911 - a list of verdicts reads best in its order
     track: Track, sighting: Sighting, now: float, wall: float, watch: Watch, *, once: bool
 ) -> Waiting | None:
     """None when the file is ready, else what it waits for."""

@@ -1,0 +1,89 @@
+"""Which file system a folder lies on: read from the kernel's own table, never guessed."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+#: File systems whose content other machines change: no event, no lease, no stable inode tells.
+_NETWORK = frozenset({
+    "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "ceph", "glusterfs", "vboxsf",
+    "prl_fs", "afs", "ncpfs", "lustre", "beegfs", "gpfs", "ocfs2", "gfs2", "davfs", "fuse",
+})  # fmt: skip
+#: FUSE file systems over a local disk only this machine writes to.
+_LOCAL_FUSE = frozenset({"fuse.ntfs-3g", "fuse.exfat", "fuse.fuse-overlayfs", "fuse.ciopfs"})
+#: File systems whose ``f_fsid`` comes from their UUID, so that it survives a reboot.
+_STEADY_ID = frozenset({"ext2", "ext3", "ext4", "btrfs"})
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One line of mountinfo, as far as it matters here."""
+
+    id: int
+    root: str
+    point: str
+    fstype: str
+    source: str
+
+    @property
+    def kind(self) -> Literal["local", "network"]:
+        """Whether other machines may change what is on it."""
+        fuse = self.fstype.startswith("fuse.") and self.fstype not in _LOCAL_FUSE
+        return "network" if fuse or self.fstype in _NETWORK else "local"
+
+
+def mounts() -> Iterator[Mount]:
+    """Every mount this process sees, in the order they were made."""
+    with Path("/proc/self/mountinfo").open(
+        encoding="utf-8", errors="surrogateescape", newline="\n"
+    ) as table:
+        for line in table:
+            left, _, right = line.rstrip("\n").partition(" - ")
+            fields, kind = left.split(" "), right.split(" ")
+            yield Mount(
+                int(fields[0]), _plain(fields[3]), _plain(fields[4]), kind[0], _plain(kind[1])
+            )
+
+
+def mount_of(descriptor: int) -> Mount | None:
+    """The mount an open directory lies on; None where the kernel does not tell."""
+    try:
+        told = Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="ascii")
+        found = re.search(r"^mnt_id:\s*(\d+)$", told, re.MULTILINE)
+        number = int(found[1]) if found else -1
+        return next((mount for mount in mounts() if mount.id == number), None)
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def identity(descriptor: int, mount: Mount | None) -> str:
+    """What stays the same across reboots and remounts of the same file system, as one string."""
+    if mount is None:
+        return "unknown"
+    steady = ""
+    if mount.kind == "network":
+        steady = mount.source
+    elif mount.fstype in _STEADY_ID:
+        steady = f"{os.fstatvfs(descriptor).f_fsid:x}"
+    return f"{mount.fstype}|{steady}|{mount.root}|{mount.point}"
+
+
+def below(directory: str) -> frozenset[str]:
+    """Paths, relative to the directory (without symlinks), where something else is mounted."""
+    prefix = directory.rstrip("/") + "/"
+    try:
+        return frozenset(
+            mount.point[len(prefix) :] for mount in mounts() if mount.point.startswith(prefix)
+        )
+    except (OSError, ValueError, IndexError):
+        return frozenset()
+
+
+def _plain(field: str) -> str:
+    """The field without mountinfo's octal escapes."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), field)
