@@ -25,6 +25,7 @@ NOTHING_SAID = Words()
 
 def place_new_files(desk: Desk) -> None:
     """Find each new file its resource; only what has none is uploaded."""
+    _wait_for_what_went_up_under_another_name(desk)
     fresh = [file for file in desk.undecided() if file.key not in desk.record.entries]
     # a step for all files before the next step: the strongest claim wins, not the first name
     for step in (_by_pin, _by_identity, _by_rename, _by_bytes):
@@ -34,6 +35,25 @@ def place_new_files(desk: Desk) -> None:
     for file in fresh:
         if file.key not in desk.done:
             _by_name_or_upload(desk, file)
+
+
+def _wait_for_what_went_up_under_another_name(desk: Desk) -> None:
+    """A file with the bytes of an open attempt whose file is gone may be that file, renamed."""
+    open_bytes = {
+        attempt.fingerprint: attempt
+        for attempt in desk.record.attempts
+        if attempt.kind in {"upload", "replace"} and attempt.key not in desk.folder.present
+    }
+    waits = {hold.key: hold for hold in desk.holds}
+    for file in tuple(desk.undecided()):
+        attempt = open_bytes.get(file.fingerprint)
+        if attempt is None or file.key in desk.record.entries:
+            continue
+        if wait := waits.get(attempt.key):
+            desk.hold(file.key, wait.code, wait.why, wait.until, wait.state)
+        else:
+            # its attempt is answered in this very plan: the next one knows
+            desk.done.add(file.key)
 
 
 def _by_pin(desk: Desk, file: SourceFile) -> None:

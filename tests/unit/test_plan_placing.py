@@ -304,3 +304,23 @@ def test_the_same_bytes_under_the_identity_of_a_file_that_has_another_resource_a
     )
 
     assert kinds(result) == ["Adopt"]
+
+
+def test_a_file_renamed_during_a_lost_upload_waits_for_its_answer() -> None:
+    result = decide(source("b.csv"), attempts=(attempt("upload", "a.csv"),))
+
+    assert result.actions == ()
+    assert {(hold.key.path, hold.code, hold.until) for hold in result.holds} == {
+        ("a.csv", "outcome_unknown", NOW + 29 + 3 / (10 * 1024 * 1024)),
+        ("b.csv", "outcome_unknown", NOW + 29 + 3 / (10 * 1024 * 1024)),
+    }
+
+
+def test_a_file_renamed_during_a_lost_upload_is_not_uploaded_while_its_answer_is_noted() -> None:
+    done = decide(
+        source("b.csv"), attempts=(attempt("upload", "a.csv"),), resources=(resource("r1"),)
+    )
+    never = decide(source("b.csv"), attempts=(attempt("upload", "a.csv", started_at=NOW - 60),))
+
+    assert kinds(done) == ["Adopt"]
+    assert kinds(never) == ["Abandon"]
