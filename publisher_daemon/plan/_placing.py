@@ -41,7 +41,7 @@ def _wait_for_what_went_up_under_another_name(desk: Desk) -> None:
     """A file with the bytes of an open attempt whose file is gone may be that file, renamed."""
     open_bytes = {
         attempt.fingerprint: attempt
-        for attempt in desk.record.attempts
+        for attempt in sorted(desk.record.attempts, key=lambda attempt: attempt.id)
         if attempt.kind in {"upload", "replace"} and attempt.key not in desk.folder.present
     }
     waits = {hold.key: hold for hold in desk.holds}
