@@ -36,11 +36,10 @@ check: $(READY)  ## style, types, architecture, documentation
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/docs
 
-storm: $(READY)  ## break everything at random against the real portal, for a long time
-	@$(BIN)/python deploy/sandbox --install-only
-	@$(BIN)/python tests/storm $(ARGS)
+storm: $(READY)  ## thousands of random worlds, with a crash at any step (ARGS='--worlds 20000')
+	@$(BIN)/python tests/storm/simulate.py $(ARGS)
 
-bench: $(READY)  ## measure
+bench: $(READY)  ## measure it, side by side with what people would use instead
 	@$(BIN)/python deploy/sandbox --install-only
 	@$(BIN)/python tests/bench $(ARGS)
 
