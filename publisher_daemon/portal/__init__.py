@@ -1,8 +1,8 @@
 """Speaks the portal's API, and nothing else does.
 
 ``Portal`` is the promise. Under it, ``calls`` turns one request into an answer, or into an error
-sorted by what to do next; ``shapes`` and ``answers`` read JSON; ``body`` withholds a file's end until
-it is right; ``transport`` is the wire.
+sorted by what to do next; ``shapes`` and ``answers`` read JSON; ``body`` withholds a file's end
+until it is right; ``transport`` is the wire.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a request carries, block by block, the last one only when all is known to be right.
 
 udata publishes a file as soon as its last byte is in, and that cannot be taken back. So the last
-block of a file and the end of the multipart form are withheld until the bytes are proven to be those
-that were planned: a request that is cut before has done nothing (portal-facts §5.14).
+block of a file and the end of the multipart form are withheld until the bytes are proven to be
+those that were planned: a request that is cut before has done nothing (portal-facts §5.14).
 """
 
 from __future__ import annotations

@@ -13,10 +13,10 @@ import secrets
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NoReturn
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import requests
 import urllib3.exceptions
@@ -65,8 +65,19 @@ Origin = tuple[str, str, int | None]
 
 def origin(url: str) -> Origin:
     """Scheme, host and port: what decides whether the key may go there."""
-    parts = urlsplit(url)
-    return parts.scheme, (parts.hostname or ""), parts.port or _DEFAULT_PORTS.get(parts.scheme)
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, (parts.hostname or ""), parts.port or _DEFAULT_PORTS.get(parts.scheme)
+    except ValueError:
+        return "", "", None  # not an address at all
+
+
+def joined(url: str, location: str) -> str:
+    """Where a redirection leads; empty when it is no address."""
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return ""
 
 
 class Caller:
@@ -234,18 +245,19 @@ class Caller:
         request = self._prepared(method, url, body)
         response, exchange = self._sent(request, body, silence)
         trouble: Exception | None = None
-        content = b""
+        content = bytearray()
         try:
-            content = self._content(response, silence)
+            self._read_into(content, response, silence)
         except _NETWORK as error:
             trouble = error
         finally:
             response.close()
-        if trouble is not None:
+        # a refusal is one, whatever became of its text: an early one is often cut short
+        if trouble is not None and response.status_code < 400:
             self._lost(trouble, exchange, body)
-        exchange = self._with_answer(exchange, response, content)
+        exchange = self._with_answer(exchange, response, bytes(content))
         self._tell(exchange)
-        return Answer(response.status_code, response.headers, content, exchange)
+        return Answer(response.status_code, response.headers, bytes(content), exchange)
 
     def _sent(
         self, request: requests.PreparedRequest, body: Outgoing | None, silence: float
@@ -293,7 +305,14 @@ class Caller:
             headers["X-Request-ID"] = trace
             if self._key is not None:
                 headers["X-API-KEY"] = self._key
-        request = requests.Request(method, url, headers=headers).prepare()
+        try:
+            request = requests.Request(method, url, headers=headers).prepare()
+        except (requests.RequestException, ValueError) as error:
+            unusable = _short(error)
+        else:
+            unusable = ""
+        if unusable:
+            raise PortalRefused(f"the portal gives an address that cannot be used: {unusable}")
         if body is not None:
             request.body = body  # type: ignore[assignment]  # an iterable, which requests allows
             request.headers["Content-Length"] = str(len(body))
@@ -305,14 +324,12 @@ class Caller:
             request.headers["Accept-Encoding"] = "gzip"
         return request
 
-    def _content(self, response: requests.Response, silence: float) -> bytes:
+    def _read_into(self, content: bytearray, response: requests.Response, silence: float) -> None:
         deadline = self._monotonic() + silence
-        content = bytearray()
         for block in response.iter_content(_BLOCK):
             content += block
             if len(content) > _MAX_ANSWER or self._monotonic() > deadline:
                 raise requests.ReadTimeout("the answer does not end")
-        return bytes(content)
 
     # ----------------------------------------------------------------------------------- exchanges
 
@@ -329,18 +346,15 @@ class Caller:
     def _with_answer(
         self, exchange: Exchange, response: requests.Response, content: bytes
     ) -> Exchange:
-        return Exchange(
-            method=exchange.method,
-            url=exchange.url,
-            at=exchange.at,
-            trace_id=exchange.trace_id,
-            reason=exchange.reason,
-            request_headers=exchange.request_headers,
+        sentry_id = response.headers.get("X-Sentry-ID")
+        return replace(
+            exchange,
             status=response.status_code,
             answer_headers=self._headers(response.headers),
             # redacted before it is cut: a cut key would not be recognised
             answer_body=self._redacted(content.decode("utf-8", "replace"))[:_KEPT_BODY],
-            sentry_id=response.headers.get("X-Sentry-ID"),
+            # old servers said "None" when they had none (portal-facts §11.7)
+            sentry_id=None if sentry_id == "None" else sentry_id,
         )
 
     def _headers(self, headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -396,11 +410,11 @@ def _key(api_key: str | None) -> str | None:
 def _shown_origin(url: str) -> str:
     try:
         parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
     except ValueError:
         return url[:100]
     if not parts.hostname:
         return parts.path
-    port = f":{parts.port}" if parts.port else ""
     return f"{parts.scheme or 'https'}://{parts.hostname}{port}"
 
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, urlencode, urljoin
+from urllib.parse import quote, urlencode
 
 import requests
 import urllib3.exceptions
@@ -35,7 +35,7 @@ from publisher_daemon.model import (
 )
 from publisher_daemon.portal import answers, shapes
 from publisher_daemon.portal.body import BLOCK, Document, FileForm, Source
-from publisher_daemon.portal.calls import Answer, Caller
+from publisher_daemon.portal.calls import Answer, Caller, joined
 from publisher_daemon.portal.shapes import Me
 from publisher_daemon.portal.transport import Timeouts, Transport
 
@@ -155,7 +155,7 @@ class Portal:
 
     def dataset(self, dataset: DatasetId) -> RemoteDataset:
         """The dataset as this key sees it; raises NotThere."""
-        return shapes.dataset(self._calls.read(f"/api/2/datasets/{_part(dataset)}/"))
+        return self.resolve(dataset)
 
     def resolve(self, id_or_slug: str) -> RemoteDataset:
         """The dataset of that id or slug, present or past; raises NotThere."""
@@ -163,7 +163,7 @@ class Portal:
         answer = self._calls.ask("GET", self._calls.base + path)
         if answer.status == 308:
             # an old slug (portal-facts §2.2)
-            target = urljoin(answer.exchange.url, answer.headers.get("Location", ""))
+            target = joined(answer.exchange.url, answer.headers.get("Location", ""))
             if self._calls.ours(target):
                 answer = self._calls.ask("GET", target)
         if answer.status >= 300:
@@ -343,11 +343,23 @@ class Portal:
     # ---------------------------------------------------------------------------- what is served
 
     def serves(self, resource: RemoteResource) -> str | None:
-        """None when its permalink leads to its url and that has its size, else why not."""
+        """None when its permalink leads to its url and that has its size, else why not.
+
+        Raises PortalUnreachable when the portal itself does not answer; a file server elsewhere
+        that does not is a reason among others.
+        """
+        try:
+            return self._served(resource)
+        except PortalUnreachable as error:
+            if error.exchange is None or self._calls.ours(error.exchange.url):
+                raise
+            return error.message
+
+    def _served(self, resource: RemoteResource) -> str | None:
         answer = self._calls.ask("HEAD", resource.permalink)
         if not 300 <= answer.status < 400:
             return f"the permalink {resource.permalink} answers {answer.status}, not a redirection"
-        target = urljoin(resource.permalink, answer.headers.get("Location", ""))
+        target = joined(resource.permalink, answer.headers.get("Location", ""))
         if target != resource.url:
             return f"the permalink {resource.permalink} leads to {target}, not to {resource.url}"
         answer = self._calls.ask("HEAD", resource.url)
@@ -384,7 +396,7 @@ class Portal:
                 raise PortalUnreachable(f"the download of {exchange.url} broke", exchange=exchange)
             if not 300 <= status < 400 or "Location" not in response.headers:
                 self._calls.refuse(Answer(status, response.headers, b"", exchange), wrote=False)
-            url = urljoin(url, response.headers["Location"])
+            url = joined(url, response.headers["Location"])
         raise PortalRefused(f"{resource.permalink} is redirected for ever")
 
     def fetch_sha1(self, resource: RemoteResource) -> str:

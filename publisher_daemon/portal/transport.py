@@ -3,7 +3,8 @@
 requests without its Session: no cookie jar (udata's session cookie would beat the key:
 portal-facts §1.5), no redirect that would carry the key elsewhere, no environment, no ``.netrc``.
 What is left is its adapter, whose connections are taught to stop sending when the answer is there
-already: stock urllib3 sends a whole gigabyte to a server that said 413, and over TLS loses the answer.
+already: stock urllib3 sends a whole gigabyte to a server that said 413, and loses the answer over
+TLS.
 """
 
 from __future__ import annotations
