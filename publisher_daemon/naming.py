@@ -6,6 +6,7 @@ portal would make it, so that the title it sets, and the name in the link, are k
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import re
 import unicodedata
@@ -73,7 +74,7 @@ def portal_name(path: str) -> str:
     ascii_stem = anyascii(_APOSTROPHES.sub("", unicodedata.normalize("NFC", readable(stem))))
     slug = _NOT_A_NAME.sub("-", ascii_stem.lower())
     slug = re.sub(r"-*\.[.-]*", ".", slug).strip("-.")
-    digest = hashlib.sha1(path.encode("utf-8", "surrogateescape")).hexdigest()[:8]  # noqa: S324 - a short name, not a secret
+    digest = hashlib.sha1(path.encode("utf-8", "surrogatepass")).hexdigest()[:8]  # noqa: S324 - a short name, not a secret
     if not slug:
         slug = f"fichier-{digest}"
     elif len(slug) > MAX_STEM:
@@ -172,3 +173,26 @@ def identity_path(path: str) -> str:
     except UnicodeEncodeError:
         return "bytes:" + quote(path.encode("utf-8", "surrogateescape"), safe="/")
     return path
+
+
+#: Names, in any case, of what programs leave while they work, files or directories.
+TEMPORARY = (
+    ".*", "~$*", ".~lock.*#", "*~", "#*#",
+    "*.part", "*.partial", "*.filepart", "*.crdownload", "*.download", "*.opdownload", "*.!ut",
+    "*.aria2", "*.tmp", "*.temp", "lu*.tmp", "*.swp", "*.swx", "*.swo", "*.lock",
+    "~syncthing~*", ".syncthing.*", ".goutputstream-*", ".nfs*", ".smbdelete*", ".fuse_hidden*",
+)  # fmt: skip
+#: Names, in any case, of what systems leave in folders for themselves.
+SYSTEM = (
+    "@eadir", "#recycle", "$recycle.bin", "system volume information", "__macosx", "lost+found",
+    "thumbs.db", "desktop.ini",
+)  # fmt: skip
+
+_NOT_DATA = re.compile(
+    "|".join(fnmatch.translate(pattern) for pattern in TEMPORARY + SYSTEM), re.IGNORECASE
+)
+
+
+def is_ignored(name: str) -> bool:
+    """Whether a file or directory of that name is never data: temporary, hidden, lock, system."""
+    return _NOT_DATA.match(name) is not None

@@ -105,7 +105,7 @@ def settle(
     looks: list[float] = []
     for sighting in sightings:
         watch = watches[sighting.key.folder]
-        track = _observe(tracks.get(sighting.key), sighting, now, watch)
+        track = _observe(tracks.get(sighting.key), sighting, now, wall, watch)
         verdict = _judge(track, sighting, now, wall, watch, once=once)
         if verdict is None:
             track = replace(track, settled=True)
@@ -125,7 +125,9 @@ def settle(
     )
 
 
-def _observe(before: Track | None, sighting: Sighting, now: float, watch: Watch) -> Track:
+def _observe(
+    before: Track | None, sighting: Sighting, now: float, wall: float, watch: Watch
+) -> Track:
     """The track after this sighting."""
     fresh = Track(sighting.stamp, now, now, now, arrived=sighting.arrived)
     if before is None:
@@ -136,13 +138,14 @@ def _observe(before: Track | None, sighting: Sighting, now: float, watch: Watch)
         unseen = now - before.last_seen > 2 * max(_need(before, sighting, watch), watch.poll_every)
         if before.settled or unseen:
             return fresh
+        at = _changed_at(before, sighting.stamp, now, wall)
         # where only looks tell of changes, the pause before the first one is the look's, not its
-        pause = now - before.last_change if sighting.lease or before.changes else 0.0
+        pause = at - before.last_change if sighting.lease or before.changes else 0.0
         return replace(
             before,
             stamp=sighting.stamp,
             last_seen=now,
-            last_change=now,
+            last_change=at,
             changes=before.changes + 1,
             longest_gap=max(before.longest_gap, pause),
             arrived=sighting.arrived,
@@ -151,6 +154,12 @@ def _observe(before: Track | None, sighting: Sighting, now: float, watch: Watch)
         start = now if before.settled else before.first_seen
         return replace(before, first_seen=start, last_seen=now, last_change=now, settled=False)
     return replace(before, last_seen=now, arrived=before.arrived or sighting.arrived)
+
+
+def _changed_at(before: Track, stamp: Stamp, now: float, wall: float) -> float:
+    """When it changed: between the two looks, and where its own ctime says if that lies there."""
+    age = wall - stamp.ctime_ns / 1e9 if stamp.ctime_ns else 0.0
+    return min(now, max(before.last_seen, now - age))
 
 
 def _need(track: Track, sighting: Sighting, watch: Watch) -> float:

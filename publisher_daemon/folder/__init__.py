@@ -1,7 +1,6 @@
 """Reads watched directories: what is there, whether it is being written, and its bytes."""
 
-from publisher_daemon.folder._names import has_ignored_part, is_ignored
 from publisher_daemon.folder.directory import Folder
 from publisher_daemon.folder.source import OpenFile
 
-__all__ = ["Folder", "OpenFile", "has_ignored_part", "is_ignored"]
+__all__ = ["Folder", "OpenFile"]

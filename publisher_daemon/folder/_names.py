@@ -1,4 +1,4 @@
-"""Which names are published: the built-in list of things that are not data, and people's patterns.
+"""Which names people chose: the patterns of ``include`` and ``exclude``.
 
 Patterns read as in gitignore: without a "/" they match the file's own name at any depth; with one
 they match the whole path below the folder; "**/" is any number of directories, and "*" never
@@ -7,36 +7,8 @@ crosses a "/".
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections.abc import Iterable, Sequence
-
-#: Names, in any case, of what programs leave while they work, files or directories.
-TEMPORARY = (
-    ".*", "~$*", ".~lock.*#", "*~", "#*#",
-    "*.part", "*.partial", "*.filepart", "*.crdownload", "*.download", "*.opdownload", "*.!ut",
-    "*.aria2", "*.tmp", "*.temp", "lu*.tmp", "*.swp", "*.swx", "*.swo", "*.lock",
-    "~syncthing~*", ".syncthing.*", ".goutputstream-*", ".nfs*", ".smbdelete*", ".fuse_hidden*",
-)  # fmt: skip
-#: Names, in any case, of what systems leave in folders for themselves.
-SYSTEM = (
-    "@eadir", "#recycle", "$recycle.bin", "system volume information", "__macosx", "lost+found",
-    "thumbs.db", "desktop.ini",
-)  # fmt: skip
-
-_IGNORED = re.compile(
-    "|".join(fnmatch.translate(pattern) for pattern in TEMPORARY + SYSTEM), re.IGNORECASE
-)
-
-
-def is_ignored(name: str) -> bool:
-    """Whether a file or directory of that name is never data: temporary, hidden, lock, system."""
-    return _IGNORED.match(name) is not None
-
-
-def has_ignored_part(path: str) -> bool:
-    """Whether any component of the path is never data."""
-    return any(is_ignored(part) for part in path.split("/"))
 
 
 class Patterns:

@@ -25,19 +25,19 @@ from typing import Literal
 
 import structlog
 
+from publisher_daemon import mounts
 from publisher_daemon.errors import (
     FileUnreadable,
     FolderGone,
     FolderUnreadable,
     SourceChanged,
 )
-from publisher_daemon.folder import _mounts
 from publisher_daemon.folder._lease import Writer, writer_of
-from publisher_daemon.folder._names import Patterns, is_ignored
+from publisher_daemon.folder._names import Patterns
 from publisher_daemon.folder._patience import Patience
 from publisher_daemon.folder.source import OpenFile, stamp_of, unreadable, why_not
 from publisher_daemon.model import Fingerprint, ResourceKey, Sighting, Stamp, Watch
-from publisher_daemon.naming import readable
+from publisher_daemon.naming import is_ignored, readable
 
 log = structlog.get_logger(__name__)
 
@@ -110,7 +110,7 @@ class Folder:
         self._direct = Patience(watch.path, None)
         # finding out what a path is may itself hang: only what the mount table says is sure
         path = os.path.abspath(watch.path)  # noqa: PTH100 - must not touch the file system
-        self._remote = _kind_of(path) == "network"
+        self._remote = mounts.kind_of(path) == "network"
         self._patience = Patience(watch.path, answers_within) if self._remote else self._direct
         self._identity: str | None = None
         self._inode: tuple[int, int] | None = None
@@ -206,7 +206,7 @@ class Folder:
 
         def look() -> str:
             with self._open_root() as root:
-                return _mounts.identity(root.descriptor, _mounts.mount_of(root.descriptor))
+                return mounts.identity(root.descriptor, mounts.mount_of(root.descriptor))
 
         return self._patience.call(look)
 
@@ -247,7 +247,7 @@ class Folder:
         inode = (root.device, root.inode)
         if self._inode == inode and not completely:
             return
-        found = _mounts.identity(root.descriptor, _mounts.mount_of(root.descriptor))
+        found = mounts.identity(root.descriptor, mounts.mount_of(root.descriptor))
         if self._identity is not None and found != self._identity and not self._is_arrival(found):
             raise FolderGone(
                 f"Another file system than before stands at {self._watch.path}"
@@ -279,7 +279,7 @@ class Folder:
         with self._open_root() as root:
             self._recognise(root, completely=completely)
             real = os.path.realpath(f"/proc/self/fd/{root.descriptor}")
-            walk = _Walk(root, _mounts.below(real) if completely else frozenset())
+            walk = _Walk(root, mounts.below(real) if completely else frozenset())
             try:
                 yield walk
             except OSError as error:
@@ -585,19 +585,6 @@ def _stat(parent: int, name: str) -> os.stat_result | None:
         return os.stat(name, dir_fd=parent, follow_symlinks=False)
     except OSError:
         return None
-
-
-def _kind_of(path: str) -> Literal["local", "network"]:
-    """The kind of the mount a path lies on, found by name so that a dead share cannot block."""
-    best: _mounts.Mount | None = None
-    with suppress(OSError, ValueError, IndexError):
-        for mount in _mounts.mounts():
-            point = mount.point.rstrip("/")
-            if (path == point or path.startswith(f"{point}/")) and (
-                best is None or len(mount.point) >= len(best.point)
-            ):
-                best = mount
-    return best.kind if best else "local"
 
 
 def _say(identity: str) -> str:

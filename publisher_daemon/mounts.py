@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+Kind = Literal["local", "network"]
 
 #: File systems whose content other machines change: no event, no lease, no stable inode tells.
 _NETWORK = frozenset({
@@ -31,7 +34,7 @@ class Mount:
     source: str
 
     @property
-    def kind(self) -> Literal["local", "network"]:
+    def kind(self) -> Kind:
         """Whether other machines may change what is on it."""
         fuse = self.fstype.startswith("fuse.") and self.fstype not in _LOCAL_FUSE
         return "network" if fuse or self.fstype in _NETWORK else "local"
@@ -71,6 +74,19 @@ def identity(descriptor: int, mount: Mount | None) -> str:
     elif mount.fstype in _STEADY_ID:
         steady = f"{os.fstatvfs(descriptor).f_fsid:x}"
     return f"{mount.fstype}|{steady}|{mount.root}|{mount.point}"
+
+
+def kind_of(path: str) -> Kind:
+    """The kind of the mount an absolute path lies on, by name: a dead share cannot block this."""
+    best: Mount | None = None
+    with suppress(OSError, ValueError, IndexError):
+        for mount in mounts():
+            point = mount.point.rstrip("/")
+            above = path == point or path.startswith(f"{point}/")
+            # of two mounts at one point the later one hides the earlier
+            if above and (best is None or len(mount.point) >= len(best.point)):
+                best = mount
+    return best.kind if best else "local"
 
 
 def below(directory: str) -> frozenset[str]:
