@@ -5,6 +5,7 @@ Used by ``status``, ``once`` and ``explain`` alike, so that they can never tell 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from publisher_daemon.model import (
     Watch,
 )
 from publisher_daemon.naming import readable
+from publisher_daemon.schedule import next_cron
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,18 @@ def pins(settings: Settings, ledger: Ledger) -> dict[str, DatasetId]:
     """The ids of the datasets that the configuration names by slug, as far as they are known."""
     known = {name: ledger.pinned(name) for name in settings.datasets_named()}
     return {name: found for name, found in known.items() if found is not None}
+
+
+def next_refreshes(settings: Settings, ledger: Ledger) -> dict[DatasetId, float | None]:
+    """When each scheduled dataset is refreshed next, by its settings alone."""
+    pinned = pins(settings, ledger)
+    return {
+        pinned.get(each.id, DatasetId(each.id)): next_cron(
+            each.refresh, time.time(), settings.daemon.timezone
+        )
+        for each in settings.datasets
+        if each.refresh is not None
+    }
 
 
 def instant(at: float | None) -> str | None:

@@ -53,31 +53,39 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"publisher-daemon: {message}. See `publisher-daemon --help`.\n")
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "--config", type=Path, metavar="FILE", default=argparse.SUPPRESS,
+def _common(parser: argparse.ArgumentParser) -> None:
+    """What may stand before or after the verb."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        default=argparse.SUPPRESS,
         help="the configuration (default: $PUBLISHER_CONFIG, ./config.toml, "
         "/etc/publisher-daemon/config.toml)",
-    )  # fmt: skip
-    common.add_argument(
-        "--json", action="store_true", default=argparse.SUPPRESS,
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        default=argparse.SUPPRESS,
         help="one JSON document on standard output, nothing else there",
-    )  # fmt: skip
+    )
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
     top = _Parser(
         prog="publisher-daemon",
         description="A folder that publishes itself on data.gouv.fr, or on any udata portal.",
         epilog=EXIT_CODES,
-        parents=[common],
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _common(top)
     top.add_argument("--version", action="version", version=f"publisher-daemon {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
-    made = {
-        verb: verbs.add_parser(verb, parents=[common], help=line, description=line)
-        for verb, (_, line) in VERBS.items()
-    }
+    made: dict[str, argparse.ArgumentParser] = {}
+    for verb, (_, line) in VERBS.items():
+        made[verb] = verbs.add_parser(verb, help=line, description=line)
+        _common(made[verb])
     made["status"].add_argument(
         "--remote", action="store_true",
         help="ask the portal too: what it holds, and whether its links serve these bytes",

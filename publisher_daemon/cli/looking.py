@@ -12,7 +12,7 @@ from publisher_daemon.cli.showing import print_json, say, show_datasets, show_fi
 from publisher_daemon.config import Settings
 from publisher_daemon.errors import PortalError
 from publisher_daemon.ledger import HistoryRow, Ledger
-from publisher_daemon.model import ResourceId, ResourceKey
+from publisher_daemon.model import ResourceId, ResourceKey, State
 from publisher_daemon.status import DatasetView, FileView, instant, readable_path
 
 
@@ -152,7 +152,7 @@ def do_explain(arguments: argparse.Namespace) -> int:
         rows = list(ledger.history(dataset=key.dataset, path=key.path, limit=5))
     finally:
         ledger.close()
-    view, file = views.get(key, (None, FileView(key, status.State.IGNORED)))
+    view, file = views[key] if key in views else (None, FileView(key, State.IGNORED))
     words = _explanation(key, file, view)
     if arguments.json:
         print_json({**file.as_json(), "dataset": key.dataset, "explanation": words,

@@ -91,6 +91,9 @@ class Looker:
         """Look at every folder of the dataset, or only where the hints say."""
         look = _Look(record=record, policy=policy, audit=audit)
         for watch in policy.watches:
+            arrived = {path for hint in hints if hint.folder == watch.name for path in hint.arrived}
+            if arrived:
+                self._folders[watch.dataset, watch.name].hint_arrived(arrived)
             self._look_at(look, watch, _paths(hints, watch.name))
         if policy.watches:
             self._settle(look, policy.watches, once=once)

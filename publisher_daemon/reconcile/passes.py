@@ -23,7 +23,7 @@ from publisher_daemon.model import (
     Abandon,
     Action,
     Adopt,
-    Attempt,
+    AttemptKind,
     DatasetId,
     Describe,
     Entry,
@@ -393,7 +393,7 @@ class Reconciler:
                     run.answered.add(attempt.id)
                 raise
             except Exception as error:
-                self._ledger.close(
+                self._ledger.close_attempt(
                     attempt, now=self._clock(), action="action.failed", detail=_detail(error)
                 )
                 raise
@@ -450,7 +450,7 @@ class Reconciler:
         if entry is None:
             return
         words = action.words if isinstance(action, Describe) else Words()
-        kind = "describe" if isinstance(action, Describe) else "identify"
+        kind: AttemptKind = "describe" if isinstance(action, Describe) else "identify"
         attempt = self._ledger.begin(
             action.key, kind, now=self._clock(), resource=action.resource, words=words
         )
@@ -465,7 +465,7 @@ class Reconciler:
         except OutcomeUnknown:
             raise
         except Exception as error:
-            self._ledger.close(
+            self._ledger.close_attempt(
                 attempt, now=self._clock(), action="action.failed", detail=_detail(error)
             )
             raise
@@ -490,13 +490,13 @@ class Reconciler:
         except OutcomeUnknown:
             raise
         except Exception as error:
-            self._ledger.close(
+            self._ledger.close_attempt(
                 attempt, now=self._clock(), action="action.failed", detail=_detail(error)
             )
             raise
         run.resources.pop(action.resource, None)
         self._ledger.forget(action.key, now=self._clock(), action="resource.withdrawn")
-        self._ledger.close(attempt, now=self._clock(), action="resource.withdrawn")
+        self._ledger.close_attempt(attempt, now=self._clock(), action="resource.withdrawn")
         self._ledger.stand([_withdrawn(action.key, self._clock())])
         log.warning(
             "resource.withdrawn",
@@ -524,7 +524,7 @@ class Reconciler:
                     resource_id=action.entry.resource,
                 )
             case Abandon():
-                self._ledger.close(
+                self._ledger.close_attempt(
                     action.attempt, now=now, action="attempt.abandoned", detail={"why": action.why}
                 )
                 log.info("attempt.abandoned", path=path, why=action.why, kind=action.attempt.kind)

@@ -55,6 +55,9 @@ class Folder(Protocol):
     def exists(self, path: str) -> bool:
         """Whether something is there under that name, publishable or not; True when in doubt."""
 
+    def hint_arrived(self, paths: Iterable[str]) -> None:
+        """These came whole (moved in, renamed): their next sighting says so."""
+
     def ignored(self) -> Iterator[tuple[str, str]]:
         """Files that are there and are not published: (path, why)."""
 
@@ -160,9 +163,9 @@ class Ledger(Protocol):
     ) -> None:
         """Write the entry, close the attempt, add a history row, clear the file's standing."""
 
-    def close(
+    def close_attempt(
         self,
-        attempt: Attempt | int,
+        attempt: Attempt,
         *,
         now: float,
         action: str,

@@ -1,0 +1,127 @@
+"""Says a dataset as it is in the configuration's own words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from pydantic import BaseModel, ValidationError
+
+from publisher_daemon.cli import toml
+from publisher_daemon.config import DatasetSettings, RuleSettings
+from publisher_daemon.model import RemoteDataset, RemoteResource
+from publisher_daemon.naming import parts_of, readable
+
+#: what is carried over as it stands, in the order of config.example.toml
+_PLAIN = ("title", "acronym", "description", "description_short", "tags", "frequency")
+
+
+def configuration(dataset: RemoteDataset, resources: Sequence[RemoteResource]) -> str:
+    """The sections that match this dataset; they load as they are."""
+    hosted = [each for each in resources if each.filetype == "file"]
+    lines = [
+        f"# {readable(dataset.title)}",
+        f"# {dataset.page}",
+        "[[folders]]",
+        f"path = {toml.value(f'/srv/opendata/{dataset.slug}')}  # write your own folder here",
+        f"dataset = {toml.value(dataset.id)}",
+        "",
+        *_rules(hosted),
+    ]
+    if len(hosted) < len(resources):
+        links = len(resources) - len(hosted)
+        lines += [f"# {links} resource(s) are links to other sites: no folder feeds those.", ""]
+    return "\n".join([*lines, *_metadata(dataset)]) + "\n"
+
+
+def served_name(resource: RemoteResource) -> str:
+    """The name of the file the portal serves."""
+    return unquote(urlsplit(resource.url).path).rpartition("/")[2]
+
+
+def _rules(hosted: Sequence[RemoteResource]) -> Iterator[str]:
+    names = Counter(map(served_name, hosted))
+    if hosted:
+        yield "# `match` is the name as the portal made it: write the name of your own file."
+    for resource in hosted:
+        name = served_name(resource)
+        fields: dict[str, object] = {
+            # braces name parts, and no file name the portal makes holds any
+            "match": name.replace("{", "?").replace("}", "?"),
+            "resource": resource.id,
+            "title": resource.title,
+            "description": resource.description,
+            "type": resource.type,
+            "schema": resource.schema,
+        }
+        lines = list(_fields(RuleSettings, fields, required=("match",)))
+        yield "[[folders.resources]]"
+        if names[name] > 1:
+            yield f"# {names[name]} resources of this dataset have this file name: tell them apart."
+        yield from lines
+        yield ""
+
+
+def _metadata(dataset: RemoteDataset) -> Iterator[str]:
+    raw = dataset.raw
+    fields: dict[str, object] = {"id": dataset.id}
+    fields |= {name: raw.get(name) for name in _PLAIN}
+    # the portal shows a licence nobody chose as "notspecified" (portal-facts §2.7)
+    licence = raw.get("license")
+    fields["license"] = licence if licence != "notspecified" else None
+    date = raw.get("frequency_date")
+    fields["frequency_date"] = str(date)[:10] if date else None
+    coverage = raw.get("temporal_coverage")
+    if isinstance(coverage, Mapping) and coverage.get("start"):
+        start, end = (str(coverage.get(name) or "")[:10] for name in ("start", "end"))
+        fields["temporal_coverage"] = {"start": start} | ({"end": end} if end else {})
+    fields["spatial"] = _spatial(raw.get("spatial"))
+    contacts = raw.get("contact_points")
+    if isinstance(contacts, list):
+        fields["contact_points"] = [
+            each["id"] if isinstance(each, Mapping) else each for each in contacts
+        ]
+    fields["private"] = dataset.private
+    yield "# What is named here is put back at each refresh; what is not is never touched."
+    yield "[[datasets]]"
+    yield from _fields(DatasetSettings, fields, required=("id",))
+
+
+def _spatial(found: Any) -> Mapping[str, object] | None:
+    if not isinstance(found, Mapping):
+        return None
+    said = {name: found[name] for name in ("zones", "granularity") if found.get(name)}
+    return said or None
+
+
+def _fields(
+    section: type[BaseModel], fields: Mapping[str, object], *, required: Sequence[str]
+) -> Iterator[str]:
+    """A line a field that says something; as a comment when the configuration would refuse it."""
+    needed = {name: fields[name] for name in required}
+    for name, said in fields.items():
+        if said is None or said in ("", [], {}):
+            continue
+        line = f"{toml.key(name)} = {toml.value(said)}"
+        why = _refusal(section, {**needed, name: said})
+        if why is None and name in ("title", "description") and "match" in fields:
+            # in a rule, braces take a part of the file's name, and this one has no parts
+            why = "it holds {braces}" if parts_of(str(said)) else None
+        if why is None:
+            yield line
+        else:
+            yield f"# This is how it is, and cannot be written so ({why}):"
+            yield toml.commented(line).rstrip("\n")
+
+
+def _refusal(section: type[BaseModel], values: Mapping[str, object]) -> str | None:
+    try:
+        section.model_validate(dict(values))
+    except ValidationError as error:
+        return "; ".join(
+            f"{'.'.join(map(str, each['loc']))}: {each['msg']}"
+            for each in error.errors(include_input=False, include_url=False)
+        )
+    return None

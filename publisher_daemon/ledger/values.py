@@ -1,0 +1,68 @@
+"""What the ledger gives back beside the model's values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from publisher_daemon.model import DatasetId, ResourceId, ResourceKey
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFacts:
+    """What ``status`` says of a dataset without asking the portal."""
+
+    dataset: DatasetId
+    title: str | None = None
+    page: str | None = None
+    slug: str | None = None
+    organization: str | None = None
+    private: bool | None = None
+    last_pass: float | None = None
+    last_refresh: float | None = None
+    trouble: str | None = None
+    trouble_since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """One thing that was done, or that failed."""
+
+    id: int
+    at: float
+    key: ResourceKey
+    action: str
+    resource: ResourceId | None
+    sha1: str | None
+    size: int | None
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def http_status(self) -> int | None:
+        """The status of the portal's answer, when there was one that mattered."""
+        found = self.detail.get("http_status")
+        return found if isinstance(found, int) else None
+
+    @property
+    def sentry_id(self) -> str | None:
+        """The portal's own number for the error."""
+        return _text(self.detail.get("sentry_id"))
+
+    @property
+    def trace_id(self) -> str | None:
+        """Our number for the request."""
+        return _text(self.detail.get("trace_id"))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command line asks of the running service."""
+
+    verb: str
+    dataset: DatasetId | None
+    path: str | None
+    detail: str | None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
