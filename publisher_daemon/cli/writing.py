@@ -168,7 +168,7 @@ def _text(
     ]
     name = " ".join(filter(None, (me.first_name, me.last_name))) or me.id
     head = [
-        "# Written by `publisher-daemon init`. See docs/reference/configuration.md for every setting.",
+        "# Written by `publisher-daemon init`; every setting: docs/reference/configuration.md.",
         "# `publisher-daemon check` says what is wrong with it.",
         "",
         "[portal]",

@@ -19,7 +19,7 @@ from publisher_daemon.config._cross import cross_check
 from publisher_daemon.config._environment import merge, read_environment
 from publisher_daemon.config._forms import looks_like_dataset_id
 from publisher_daemon.config._key import without_keys
-from publisher_daemon.config._locate import locate
+from publisher_daemon.config._locate import Where, locate
 from publisher_daemon.config._models import (
     CoverageSettings,
     DaemonSettings,
@@ -45,6 +45,7 @@ __all__ = [
     "find",
     "load",
     "looks_like_dataset_id",
+    "place",
 ]
 
 PLACES = (Path("config.toml"), Path("/etc/publisher-daemon/config.toml"))
@@ -59,7 +60,7 @@ def find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
         return path
     if environ.get("PUBLISHER_CONFIG"):
         return Path(environ["PUBLISHER_CONFIG"])
-    return next((place for place in PLACES if place.is_file()), None)
+    return next((each for each in PLACES if each.is_file()), None)
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
@@ -97,6 +98,18 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     return settings
 
 
+def place(settings: Settings, where: Where) -> str:
+    """The file and line of a setting, or of the nearest section around it, for people."""
+    if settings.path is None:
+        return "the environment"
+    lines = locate(_read(settings.path)[0])
+    found = next(
+        (lines[where[:length]] for length in range(len(where), 0, -1) if where[:length] in lines),
+        None,
+    )
+    return str(settings.path) if found is None else f"{settings.path}:{found}"
+
+
 def _read(file: Path) -> tuple[str, dict[str, Any]]:
     try:
         text = file.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
@@ -115,11 +128,11 @@ def _read(file: Path) -> tuple[str, dict[str, Any]]:
 
 def _syntax(file: Path, said: str) -> str:
     found = _POSITION.search(said)
-    place = f"{file}:{found[1]}:{found[2]}" if found else f"{file}:end"
+    at = f"{file}:{found[1]}:{found[2]}" if found else f"{file}:end"
     what = _POSITION.sub("", said).removesuffix(" (at end of document)")
     # what tomllib says may quote keys; a value only as one unexpected character
     return (
-        f"{place}: this is not TOML: {what}. "
+        f"{at}: this is not TOML: {what}. "
         'Text goes between quotes, as key = "value"; sections between brackets, as [portal].'
     )
 

@@ -1,0 +1,294 @@
+"""Asks the portal about each dataset that is named, and about each word of its vocabularies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from publisher_daemon.check._finding import Finding, error, fine, warning
+from publisher_daemon.check._places import Places
+from publisher_daemon.check._portal import Reached
+from publisher_daemon.config import FolderSettings, Settings, looks_like_dataset_id
+from publisher_daemon.errors import (
+    ConfigInvalid,
+    CredentialRefused,
+    NotThere,
+    PortalError,
+    PortalRefused,
+)
+from publisher_daemon.model import DatasetId, RemoteDataset, RemoteResource, ResourceId
+from publisher_daemon.naming import readable
+from publisher_daemon.portal import Me, Portal
+
+#: each write to so large a dataset takes the portal seconds (portal-facts §12)
+_MANY = 1000
+
+
+@dataclass(slots=True)
+class _Desk:
+    """What the questions about one configuration share."""
+
+    settings: Settings
+    portal: Portal
+    me: Me
+    places: Places
+    #: the id of each name that was found
+    ids: dict[str, DatasetId] = field(default_factory=dict)
+
+
+def datasets(settings: Settings, portal: Portal, me: Me, places: Places) -> Iterator[Finding]:
+    """Every dataset that folders feed or whose metadata is kept; raises only CredentialRefused."""
+    desk = _Desk(settings, portal, me, places)
+    for name in settings.datasets_named():
+        try:
+            yield from _dataset(desk, name)
+        except CredentialRefused:
+            raise
+        except PortalError as trouble:
+            where = places.dataset(name)
+            unreachable = not isinstance(trouble, PortalRefused)
+            yield error(
+                where,
+                f"The portal does not tell of the dataset {name}: {trouble.message}.",
+                trouble.hint or "Try again; if it lasts, tell the portal's support.",
+                "portal.unreachable" if unreachable else "dataset.refused",
+            )
+            if unreachable and trouble.status is None:
+                return  # it is gone: the others would only wait in their turn
+    try:
+        settings.watches(desk.ids)
+    except ConfigInvalid as trouble:
+        yield error(str(settings.path or ""), trouble.message, trouble.hint or "", "config.folders")
+
+
+def _dataset(desk: _Desk, name: str) -> Iterator[Finding]:
+    where = desk.places.dataset(name)
+    try:
+        found = desk.portal.resolve(name)
+    except NotThere as trouble:
+        yield _absent(name, where, trouble)
+        return
+    desk.ids[name] = found.id
+    title = f"“{readable(found.title)}”"
+    feeding = [
+        (index, folder)
+        for index, folder in enumerate(desk.settings.folders)
+        if folder.dataset == name
+    ]
+    if not looks_like_dataset_id(name):
+        yield warning(
+            where,
+            f"“{name}” is the dataset {title}, named by the end of its address, which changes "
+            "with its title.",
+            f'Write its id, which never changes: "{found.id}".',
+            "dataset.slug",
+        )
+    troubles = list(_troubles(desk, found, title, where, feeds=bool(feeding)))
+    yield from troubles
+    if not feeding:
+        if not troubles:
+            yield fine(where, f"{title} can be edited.", "dataset.read")
+        return
+    resources = desk.portal.resources(found.id)
+    yield from _pins(desk, feeding, resources, title)
+    if len(resources) >= _MANY:
+        yield warning(
+            where,
+            f"{title} has {len(resources)} resources: each publication there takes the portal "
+            "several seconds.",
+            "Gather small files into larger ones (one a year, say), or share them out among "
+            "several datasets.",
+            "dataset.large",
+        )
+    if not any(trouble.level == "error" for trouble in troubles):
+        folders = f", fed by {len(feeding)} folders" if len(feeding) > 1 else ""
+        yield fine(
+            where,
+            f"{title} ({len(resources)} resources){folders}: its files can be published. "
+            f"{found.page}",
+            "dataset.read",
+        )
+
+
+def _absent(name: str, where: str, trouble: NotThere) -> Finding:
+    if trouble.status == 410:
+        return error(
+            where,
+            f"The dataset {name} was deleted on the portal.",
+            "Restore it there, or name another one.",
+            "dataset.deleted",
+        )
+    return error(
+        where,
+        f"The portal shows no dataset {name} to this key: either there is none, or it is private "
+        "and belongs to others (the portal answers both alike).",
+        "Copy the id from the dataset's page, on this very portal; if it is private, have the "
+        "key's account made an editor of its organization.",
+        "dataset.not_found",
+    )
+
+
+def _troubles(
+    desk: _Desk, found: RemoteDataset, title: str, where: str, *, feeds: bool
+) -> Iterator[Finding]:
+    if found.deleted:
+        yield error(
+            where,
+            f"{title} is deleted on the portal: nobody would see what is published there.",
+            f"Restore it on its page, or name another one. {found.page}",
+            "dataset.deleted",
+        )
+    if found.archived:
+        yield error(
+            where,
+            f"{title} is archived on the portal: nobody would find what is published there.",
+            f"Take it out of the archive on its page, or name another one. {found.page}",
+            "dataset.archived",
+        )
+    if found.harvested:
+        yield error(
+            where,
+            f"{title} is fed by a harvester, which would undo what is published there.",
+            "Publish at its source, or in a dataset that is not harvested.",
+            "dataset.harvested",
+        )
+    if not (found.can_edit_resources if feeds else found.can_edit):
+        yield error(
+            where,
+            f"The key's account may not edit {title}.",
+            _who(desk.me, found),
+            "dataset.no_right",
+        )
+    if found.private:
+        yield warning(
+            where,
+            f"{title} is private, but whoever has the address of one of its files can download "
+            "it: the portal hides the dataset, not the files.",
+            "Keep out of it what must stay secret.",
+            "dataset.private",
+        )
+
+
+def _who(me: Me, found: RemoteDataset) -> str:
+    account = me.email or " ".join(filter(None, (me.first_name, me.last_name))) or me.id
+    organization = found.raw.get("organization")
+    name = organization.get("name") if isinstance(organization, dict) else None
+    if name is None:
+        return f"Its owner must move it to an organization of which {account} is an editor."
+    if any(each.id == found.organization for each in me.organizations):
+        return (
+            f"{account} is a partial editor of “{name}”: an administrator of it must assign this "
+            "dataset to the account, or make it an editor."
+        )
+    return (
+        f"An administrator of “{name}” must add {account} to it, as partial editor assigned to "
+        "this dataset (or as editor)."
+    )
+
+
+def _pins(
+    desk: _Desk,
+    feeding: Sequence[tuple[int, FolderSettings]],
+    resources: Sequence[RemoteResource],
+    title: str,
+) -> Iterator[Finding]:
+    """The resources that rules name: each must be there, and hosted by the portal."""
+    known = {each.id: each for each in resources}
+    for folder_index, folder in feeding:
+        for index, rule in enumerate(folder.resources):
+            if rule.resource is None:
+                continue
+            where = desk.places("folders", folder_index, "resources", index, "resource")
+            resource = known.get(ResourceId(rule.resource))
+            if resource is None:
+                yield error(
+                    where,
+                    f"{title} has no resource {rule.resource}.",
+                    "Copy the id from the resource's permanent link, or take the line out: the "
+                    "resource is then found, or made, by itself.",
+                    "dataset.no_such_resource",
+                )
+            elif resource.filetype != "file":
+                yield error(
+                    where,
+                    f"The resource “{readable(resource.title)}” ({resource.id}) is a link to "
+                    "another site, not a file of the portal: it cannot take a file.",
+                    "Take the line out, so that a resource is made for the file, and delete the "
+                    "link on the portal if it is no longer needed.",
+                    "dataset.remote_resource",
+                )
+
+
+# ------------------------------------------------------------------------------------ vocabularies
+
+
+def words(settings: Settings, reached: Reached, places: Places) -> Iterator[Finding]:
+    """The licences, frequencies and types that this portal does not know."""
+    for index, dataset in enumerate(settings.datasets):
+        said = dataset.license
+        if said is not None and reached.licenses and said not in reached.licenses:
+            yield error(
+                places("datasets", index, "license"),
+                f"The portal knows no license “{said}”: it would not refuse it, but clear the "
+                "license of the dataset.",
+                _known(said, reached.licenses),
+                "dataset.license",
+            )
+        said = dataset.frequency
+        if said is not None and reached.frequencies and said not in reached.frequencies:
+            yield error(
+                places("datasets", index, "frequency"),
+                f"The portal knows no frequency “{said}”.",
+                _known(said, reached.frequencies),
+                "dataset.frequency",
+            )
+    for folder_index, folder in enumerate(settings.folders):
+        for index, rule in enumerate(folder.resources):
+            if rule.type is not None and reached.types and rule.type not in reached.types:
+                yield error(
+                    places("folders", folder_index, "resources", index, "type"),
+                    f"The portal knows no type of resource “{rule.type}”.",
+                    _known(rule.type, reached.types),
+                    "dataset.type",
+                )
+
+
+def schemas(settings: Settings, portal: Portal, places: Places) -> Iterator[Finding]:
+    """The schemas that the portal's catalogue does not have."""
+    named = [
+        (places("folders", folder_index, "resources", index, "schema"), rule.schema_name)
+        for folder_index, folder in enumerate(settings.folders)
+        for index, rule in enumerate(folder.resources)
+        # a schema may be an address, which no catalogue lists
+        if rule.schema_name is not None and "://" not in rule.schema_name
+    ]
+    if not named:
+        return
+    try:
+        known = portal.schemas()
+    except PortalError as trouble:
+        yield warning(
+            named[0][0],
+            f"The portal's catalogue of schemas does not answer, so the schemas named here are "
+            f"not checked: {trouble.message}.",
+            "Run `check` again later.",
+            "dataset.schemas_unknown",
+        )
+        return
+    for where, name in named:
+        if known and name not in known:
+            yield error(
+                where,
+                f"The portal's catalogue has no schema “{name}”.",
+                _known(name, known),
+                "dataset.schema",
+            )
+
+
+def _known(said: str, known: frozenset[str]) -> str:
+    near = get_close_matches(said, sorted(known), n=1)
+    if near:
+        return f'Perhaps "{near[0]}" is meant.'
+    shown = sorted(known)[:20]
+    return f"Known ones: {', '.join(shown)}{'…' if len(known) > len(shown) else ''}."
