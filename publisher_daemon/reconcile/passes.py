@@ -194,7 +194,8 @@ class Reconciler:
                 done=tuple(run.done),
                 standings=standings,
                 requeue_at=_earliest(next_at, seen.recheck_at, retry_at),
-                trouble=trouble.why if trouble else None,
+                trouble="; ".join([*seen.troubles.values(), *([trouble.why] if trouble else [])])
+                or None,
             )
             quiet = not run.done and not trouble and reason is not Reason.ONCE
             (log.debug if quiet else log.info)(

@@ -204,7 +204,7 @@ def test_the_same_name_with_other_bytes_is_held_until_a_person_says(
 def test_bytes_changed_on_the_portal_are_held_then_retried(producer: Producer, api: Api) -> None:
     sha1 = producer.drop("a.csv", b"la notre\n")
     first = producer.once()["a.csv"]
-    api.replace(producer.dataset, first["resource_id"], "a.csv", b"la leur\n")
+    api.replace(producer.dataset, first["resource_id"], "leur.csv", b"la leur\n")
 
     file = producer.once(code=1)["a.csv"]
     assert file["state"] == "held"
