@@ -18,6 +18,7 @@ from publisher_daemon.model import (
     Words,
 )
 from publisher_daemon.plan._desk import Desk, identity_of
+from publisher_daemon.plan._refusals import refuse_pin
 from publisher_daemon.plan._sentences import conflict_words, remote_words
 
 
@@ -42,7 +43,9 @@ def _follow(desk: Desk, file: SourceFile, entry: Entry) -> None:
                 "`publisher-daemon retry PATH`; if not, remove the file from the folder.",
             )
     elif file.pinned and file.pinned != entry.resource:
-        desk.act(Forget(file.key, entry.resource, "the configuration names another resource"))
+        if not refuse_pin(desk, file):
+            why = "the configuration names another resource"
+            desk.act(Forget(file.key, entry.resource, why))
     elif found.filetype != "file":
         desk.hold(file.key, "remote_resource", remote_words(found))
     elif found.fingerprint == file.fingerprint:

@@ -18,7 +18,8 @@ from publisher_daemon.model import (
 )
 from publisher_daemon.naming import base_name, default_title, portal_name
 from publisher_daemon.plan._desk import Desk, identity_of
-from publisher_daemon.plan._sentences import conflict_words, remote_words
+from publisher_daemon.plan._refusals import refuse_pin
+from publisher_daemon.plan._sentences import conflict_words
 
 NOTHING_SAID = Words()
 
@@ -57,29 +58,14 @@ def _wait_for_what_went_up_under_another_name(desk: Desk) -> None:
 
 
 def _by_pin(desk: Desk, file: SourceFile) -> None:
-    if not file.pinned:
+    if not file.pinned or refuse_pin(desk, file):
         return
-    found = desk.resources.get(file.pinned)
     owner = desk.claimed.get(file.pinned)
-    if found is None:
-        desk.hold(
-            file.key,
-            "resource_not_found",
-            f"The configuration gives this file the resource {file.pinned}, which the dataset "
-            "does not have. Correct `resource`, or take the line away to create a new one.",
-        )
-    elif found.filetype != "file":
-        desk.hold(file.key, "remote_resource", remote_words(found))
-    elif owner is not None and desk.is_gone(owner):
-        _rename(desk, desk.record.entries[owner], file)
-    elif owner is not None:
-        desk.hold(
-            file.key,
-            "claimed_twice",
-            f"The resource “{found.title}” already belongs to “{owner.path}”.",
-        )
-    else:
+    if owner is None:
+        found = desk.resources[file.pinned]
         _adopt(desk, file, found, "the configuration names this resource")
+    else:
+        _rename(desk, desk.record.entries[owner], file)
 
 
 def _by_identity(desk: Desk, file: SourceFile) -> None:

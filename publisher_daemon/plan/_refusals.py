@@ -7,7 +7,7 @@ from collections import defaultdict
 from publisher_daemon.model import Policy, ResourceId, SourceFile, Standing
 from publisher_daemon.naming import accepts
 from publisher_daemon.plan._desk import Desk
-from publisher_daemon.plan._sentences import extension_words
+from publisher_daemon.plan._sentences import extension_words, remote_words
 
 
 def refuse(desk: Desk) -> None:
@@ -35,6 +35,31 @@ def refuse(desk: Desk) -> None:
             desk.hold(file.key, "extension_refused", extension_words(file.key.path))
         elif standing is not None and _parked(standing, file, desk.policy, desk.now):
             desk.hold(file.key, standing.code, standing.why, standing.not_before, standing.state)
+
+
+def refuse_pin(desk: Desk, file: SourceFile) -> bool:
+    """Hold a file that cannot have the resource its configuration names; True when it is held."""
+    pinned = file.pinned or ResourceId("")
+    found = desk.resources.get(pinned)
+    owner = desk.claimed.get(pinned)
+    if found is None:
+        desk.hold(
+            file.key,
+            "resource_not_found",
+            f"The configuration gives this file the resource {pinned}, which the dataset does not "
+            "have. Correct `resource`, or take the line away.",
+        )
+    elif found.filetype != "file":
+        desk.hold(file.key, "remote_resource", remote_words(found))
+    elif owner is not None and not (owner in desk.record.entries and desk.is_gone(owner)):
+        desk.hold(
+            file.key,
+            "claimed_twice",
+            f"The resource “{found.title}” already belongs to “{owner.path}”.",
+        )
+    else:
+        return False
+    return True
 
 
 def _parked(standing: Standing, file: SourceFile, policy: Policy, now: float) -> bool:

@@ -435,6 +435,8 @@ class World:
     def _check_orphan(self, resource: ResourceId, held: dict[ResourceKey, Hold]) -> None:
         if resource in self.disowned:
             return
+        if resource in self.inherited and self.portal.last_writer[resource] == "person":
+            return  # the state is lost, and what it holds is a colleague's
         found = self.portal.resources[resource]
         if resource not in self.inherited:
             raise Broken(f"twin: {resource} ({found.title}) is nobody's")
