@@ -6,7 +6,7 @@ import os
 import subprocess
 
 import pytest
-from conftest import Api
+from colleague import Api
 from producer import Producer
 
 #: every commit of the ledger, and every piece of a request

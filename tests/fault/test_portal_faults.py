@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Api
+from colleague import Api
 from launcher import Sandbox
 from producer import Producer
 from proxy import Proxy

@@ -12,7 +12,7 @@ import requests
 from waiting import wait_until
 
 if TYPE_CHECKING:
-    from conftest import Api
+    from colleague import Api
     from launcher import Sandbox
     from proxy import Proxy
 

@@ -19,7 +19,7 @@ from launcher import RefusedError, Sandbox, SandboxError
 from waiting import wait_until
 
 if TYPE_CHECKING:
-    from conftest import Api
+    from colleague import Api
 
 COMMAND = [sys.executable, str(Path(__file__).parents[2] / "deploy" / "sandbox")]
 
