@@ -32,7 +32,11 @@ def follow_known_files(desk: Desk) -> None:
 
 def _follow(desk: Desk, file: SourceFile, entry: Entry) -> None:
     found = desk.resources.get(entry.resource)
-    if found is None:
+    if file.pinned and file.pinned != entry.resource:
+        if not refuse_pin(desk, file):
+            why = "the configuration names another resource"
+            desk.act(Forget(file.key, entry.resource, why))
+    elif found is None:
         if desk.forced(file.key, "removed_on_portal"):
             desk.act(Forget(file.key, entry.resource, "a person asked to publish it again"))
         else:
@@ -42,10 +46,6 @@ def _follow(desk: Desk, file: SourceFile, entry: Entry) -> None:
                 "Somebody deleted this file's resource on the portal. To publish it again: "
                 "`publisher-daemon retry PATH`; if not, remove the file from the folder.",
             )
-    elif file.pinned and file.pinned != entry.resource:
-        if not refuse_pin(desk, file):
-            why = "the configuration names another resource"
-            desk.act(Forget(file.key, entry.resource, why))
     elif found.filetype != "file":
         desk.hold(file.key, "remote_resource", remote_words(found))
     elif found.fingerprint == file.fingerprint:

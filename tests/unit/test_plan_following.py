@@ -153,6 +153,14 @@ def test_a_file_that_is_given_another_resource_leaves_its_own() -> None:
     assert action.resource == R1
 
 
+def test_a_person_may_pin_another_resource_in_place_of_one_that_was_removed() -> None:
+    result = decide(
+        source(pinned=ResourceId("r2")), entries=(entry(),), resources=(resource("r2", "other"),)
+    )
+
+    assert kinds(result) == ["Forget"]
+
+
 @pytest.mark.parametrize(
     ("other", "code"),
     [
