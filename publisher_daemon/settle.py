@@ -50,6 +50,8 @@ class Track:
     longest_gap: float = 0.0
     #: it arrived whole, and has not changed since
     arrived: bool = False
+    #: somebody was seen writing at the last look
+    writing: bool = False
     #: it was given as ready with this stamp
     settled: bool = False
 
@@ -129,7 +131,7 @@ def _observe(
     before: Track | None, sighting: Sighting, now: float, wall: float, watch: Watch
 ) -> Track:
     """The track after this sighting."""
-    fresh = Track(sighting.stamp, now, now, now, arrived=sighting.arrived)
+    fresh = Track(sighting.stamp, now, now, now, arrived=sighting.arrived, writing=sighting.writing)
     if before is None:
         return fresh
     if before.stamp != sighting.stamp:
@@ -138,9 +140,12 @@ def _observe(
         unseen = now - before.last_seen > 2 * max(_need(before, sighting, watch), watch.poll_every)
         if before.settled or unseen:
             return fresh
-        at = _changed_at(before, sighting.stamp, now, wall)
+        # a file that was held open until now was not at rest, whatever its dates say
+        held = before.writing or sighting.writing
+        at = now if held else _changed_at(before, sighting.stamp, now, wall)
         # where only looks tell of changes, the pause before the first one is the look's, not its
-        pause = at - before.last_change if sighting.lease or before.changes else 0.0
+        paused = not held and (sighting.lease or before.changes > 0)
+        pause = at - before.last_change if paused else 0.0
         return replace(
             before,
             stamp=sighting.stamp,
@@ -149,10 +154,19 @@ def _observe(
             changes=before.changes + 1,
             longest_gap=max(before.longest_gap, pause),
             arrived=sighting.arrived,
+            writing=sighting.writing,
         )
-    if sighting.writing:
-        start = now if before.settled else before.first_seen
-        return replace(before, first_seen=start, last_seen=now, last_change=now, settled=False)
+    if sighting.writing or before.writing:
+        # the quiet time begins when it is first seen free: a writer may close only to open again
+        return replace(
+            before,
+            first_seen=now if before.settled else before.first_seen,
+            last_seen=now,
+            last_change=now,
+            arrived=before.arrived or sighting.arrived,
+            writing=sighting.writing,
+            settled=False,
+        )
     return replace(before, last_seen=now, arrived=before.arrived or sighting.arrived)
 
 
@@ -181,7 +195,6 @@ def _judge(  # noqa: PLR0911 - a list of verdicts reads best in its order
 ) -> Waiting | None:
     """None when the file is ready, else what it waits for."""
     key, need = sighting.key, _need(track, sighting, watch)
-    still_since = now - track.last_change
     empty = sighting.stamp.size == 0
     if sighting.writing:
         if now - track.first_seen >= TOO_LONG:
@@ -194,7 +207,7 @@ def _judge(  # noqa: PLR0911 - a list of verdicts reads best in its order
         )
     trusted = (once or track.arrived) and sighting.lease and not sighting.remote
     old = trusted and _at_rest_by_its_dates(sighting.stamp, wall, need)
-    if track.settled or old or still_since >= need:
+    if track.settled or old or now >= track.last_change + need:
         if empty and watch.empty_files == "refuse":
             return Waiting(
                 key,
