@@ -114,7 +114,10 @@ class Scripted:
                 self._accepted.append(sock)
             connection = Connection(sock)
             self.connections.append(connection)
-            self._script(connection)
+            try:
+                self._script(connection)
+            finally:
+                sock.close()
 
 
 def answering(status: str, body: bytes = b"", headers: str = "") -> Script:

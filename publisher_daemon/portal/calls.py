@@ -310,7 +310,8 @@ class Caller:
         except (requests.RequestException, ValueError) as error:
             unusable = _short(error)
         else:
-            unusable = ""
+            known = urlsplit(request.url or "").scheme in _DEFAULT_PORTS
+            unusable = "" if known else "neither http nor https"
         if unusable:
             raise PortalRefused(f"the portal gives an address that cannot be used: {unusable}")
         if body is not None:
@@ -472,10 +473,10 @@ def _explained(error: Exception) -> _Trouble:
     elif proxied:
         detail = _short(next((one for one in reversed(chain) if str(one)), error))
         trouble = _Trouble(f"no way through the proxy ({detail})", "Check the proxy's address.")
-    elif found(urllib3.exceptions.ConnectTimeoutError):
-        trouble = _Trouble("no connection in time")
     elif found(ConnectionRefusedError):
         trouble = _Trouble("connection refused")
+    elif found(urllib3.exceptions.ConnectTimeoutError):
+        trouble = _Trouble("no connection in time")
     elif found(TimeoutError, urllib3.exceptions.TimeoutError, requests.Timeout):
         trouble = _Trouble("silence for too long")
     else:

@@ -104,6 +104,7 @@ class _Wire:
         self._sock = sock
         self._progress = progress
         self.received = b""
+        self._continued = False
         self._to_read = select.poll()
         self._to_read.register(sock, select.POLLIN)
         self._either = select.poll()
@@ -113,7 +114,9 @@ class _Wire:
         """Send the body, or stop at the first final answer."""
         blocks = iter(body)
         wait = expect if body.expect else 0.0
-        while True:
+        left = len(body)
+        # once all is sent, an answer is no longer early
+        while left:
             # asked before the next block is taken: taking the last one is what releases it
             if self._answered(wait):
                 body.early = True
@@ -121,14 +124,13 @@ class _Wire:
             if wait and not self._continued:
                 body.expect_ignored = True
             wait = 0.0
-            block = next(blocks, None)
-            if block is None:
-                return
+            block = next(blocks)
+            left -= len(block)
             if self._send(block):
                 body.early = True
                 return
-
-    _continued = False
+        for _ in blocks:
+            raise AssertionError("a body is as long as it says")
 
     def _send(self, block: bytes | memoryview) -> bool:
         """Send all of a block; True when an answer came first."""
