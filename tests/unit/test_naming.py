@@ -76,7 +76,7 @@ def test_the_name_sent_keeps_the_extension(path: str) -> None:
     [
         ("2026.csv", "2026.csv"),
         ("UPPER CASE.CSV", "upper-case.csv"),
-        ("l'été à Nîmes (2024) – v2.csv", "lete-a-nimes-2024-v2.csv"),
+        ("l'été à Nîmes (2024) \u2013 v2.csv", "lete-a-nimes-2024-v2.csv"),
         ("l\u2019e\u0301te\u0301.csv", "lete.csv"),
         ("œuvre.csv", "oeuvre.csv"),
         ("sub/dir/x,y.csv", "x-y.csv"),

@@ -16,8 +16,16 @@ from making import (
     standing,
 )
 
-from publisher_daemon.model import Entry, Hold, Keep, Plan, RemoteResource, ResourceId, State
-from publisher_daemon.model import Withdraw
+from publisher_daemon.model import (
+    Entry,
+    Hold,
+    Keep,
+    Plan,
+    RemoteResource,
+    ResourceId,
+    State,
+    Withdraw,
+)
 from publisher_daemon.plan import allowed_withdrawals
 
 LONG_AGO = NOW - 3600

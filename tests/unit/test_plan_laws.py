@@ -12,7 +12,9 @@ import random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from world import NAMES, Broken, World, fingerprint_of, live, run_world
+from world import NAMES, World, live, run_world
+from world_laws import Broken, check_converged
+from world_portal import fingerprint_of
 
 from publisher_daemon.model import Plan, ResourceKey, Words
 from publisher_daemon.plan import identity_of
@@ -141,4 +143,4 @@ def test_a_broken_world_is_seen() -> None:
     world.portal.put(resource, "a.csv", fingerprint_of("never seen\n"), "us")
 
     with pytest.raises(Broken):
-        world.check_converged(Plan())
+        check_converged(world, Plan())

@@ -6,7 +6,6 @@ import pytest
 from making import (
     NOW,
     WATCH,
-    WITHDRAWING,
     attempt,
     bytes_of,
     codes,
@@ -20,7 +19,7 @@ from making import (
     standing,
 )
 
-from publisher_daemon.model import Adopt, Hold, Rename, ResourceId, State, Upload, Watch, Words
+from publisher_daemon.model import Adopt, Rename, ResourceId, Upload, Watch, Words
 
 PIN = ResourceId("r1")
 

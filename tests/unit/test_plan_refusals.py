@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from making import (
@@ -17,8 +18,8 @@ from making import (
     kinds,
     resource,
     source,
-    standing,
     stamp_of,
+    standing,
 )
 
 from publisher_daemon.model import (
@@ -54,7 +55,7 @@ AIR = RemoteDataset(DATASET, "air", "Air", "https://portal.example/air")
     ],
 )
 def test_a_dataset_that_cannot_be_published_on_holds_its_files(
-    trouble: dict[str, bool], code: str
+    trouble: dict[str, Any], code: str
 ) -> None:
     dataset = replace(AIR, **trouble)
     moving = Hold(key("b.csv"), "not_settled", "It moves.", NOW + 1, State.PENDING)
@@ -107,8 +108,12 @@ def test_what_was_refused_waits_until_the_file_or_the_settings_change() -> None:
 
 
 @pytest.mark.parametrize("more", [{"forced": True}, {"failures": 0}])
-def test_what_a_person_insists_on_or_never_failed_does_not_wait(more: dict[str, object]) -> None:
-    values = {"failures": 1, "not_before": NOW + 60, "stamp": stamp_of("new")} | more
+def test_what_a_person_insists_on_or_never_failed_does_not_wait(more: dict[str, Any]) -> None:
+    values: dict[str, Any] = {
+        "failures": 1,
+        "not_before": NOW + 60,
+        "stamp": stamp_of("new"),
+    } | more
 
     assert kinds(decide(source(), standings=(standing(**values),))) == ["Upload"]
 

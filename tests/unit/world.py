@@ -10,11 +10,13 @@ transaction) and the portal. The real ones have tests of their own; this proves 
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
+
+from world_laws import Broken, check_converged, check_plan
+from world_portal import File, Ledger, Portal, Refused, Unknown, Unreachable, fingerprint_of
 
 from publisher_daemon.model import (
     Abandon,
@@ -24,19 +26,16 @@ from publisher_daemon.model import (
     DatasetId,
     Describe,
     Entry,
-    Fingerprint,
     Folderful,
     Forget,
     Hold,
     Identify,
-    Identity,
     Keep,
     Plan,
     Policy,
     Record,
     Remote,
     RemoteDataset,
-    RemoteResource,
     Rename,
     Replace,
     ResourceId,
@@ -50,9 +49,11 @@ from publisher_daemon.model import (
     Withdraw,
     Words,
 )
-from publisher_daemon.naming import default_title, identity_path, portal_name
-from publisher_daemon.plan import action_key, identity_of, plan
+from publisher_daemon.naming import default_title, portal_name
+from publisher_daemon.plan import action_key, plan
 
+#: What a pass does, step by step: the process may die wherever it yields.
+Steps = Generator[None, None, None]
 DATASET = DatasetId("5bbb6d6cff66bd4dc17bfd5a")
 GRACE = 30.0
 #: Plans in one pass, as in the reconciler.
@@ -60,160 +61,6 @@ TURNS = 6
 #: Names that the portal tells apart, and names it does not (``x y`` and ``x,y``).
 NAMES = ("a.csv", "b.csv", "x y.csv", "x,y.csv", "été.csv", "sub/a.csv", "sub/c.csv")
 CONTENTS = tuple(f"contents number {number}\n" for number in range(6))
-#: What a hold may still say once nothing goes wrong any more: each one waits for a person.
-FINAL_HOLDS = frozenset(
-    {
-        "ambiguous",
-        "claimed_twice",
-        "conflict",
-        "refused",
-        "removed_on_portal",
-        "resource_not_found",
-        "same_name",
-        "too_many_withdrawals",
-    }
-)
-
-
-class Broken(AssertionError):
-    """A law does not hold in this world."""
-
-
-class _Unreachable(Exception):  # noqa: N818 - a fault of the portal, not of the test
-    """Nothing happened on the portal."""
-
-
-class _Refused(Exception):  # noqa: N818
-    """The portal refused, and will again."""
-
-
-class _Unknown(Exception):  # noqa: N818
-    """No answer, or a 500: maybe it happened."""
-
-    def __init__(self, *, answered: bool) -> None:
-        super().__init__()
-        self.answered = answered
-
-
-def fingerprint_of(content: str) -> Fingerprint:
-    data = content.encode()
-    return Fingerprint(hashlib.sha1(data).hexdigest(), len(data))
-
-
-@dataclass(frozen=True)
-class File:
-    """A file in the folder; it may be used once it is settled."""
-
-    content: str
-    stamp: Stamp
-    settled_at: float
-
-
-@dataclass
-class Portal:
-    """What udata does, as far as it can hurt: see portal-facts §5, §6 and §15."""
-
-    resources: dict[ResourceId, RemoteResource] = field(default_factory=dict)
-    #: what was asked and will be done later: (when, what)
-    late: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
-    made_by_us: set[ResourceId] = field(default_factory=set)
-    #: who put the bytes there last
-    last_writer: dict[ResourceId, str] = field(default_factory=dict)
-    #: the last bytes we put there; from a person they are no news
-    ours: dict[ResourceId, str] = field(default_factory=dict)
-    writes: Counter[str] = field(default_factory=Counter)
-    serial: int = 0
-
-    def catch_up(self, now: float) -> None:
-        """Do what is due by now."""
-        due = sorted((item for item in self.late if item[0] <= now), key=lambda item: item[0])
-        self.late = [item for item in self.late if item[0] > now]
-        for _, thunk in due:
-            thunk()
-
-    def create(self, name: str, data: Fingerprint, who: str) -> ResourceId:
-        """Upload is a POST that creates, every time; the title is the name."""
-        self.serial += 1
-        new = ResourceId(f"r{self.serial:03}")
-        self.resources[new] = RemoteResource(
-            id=new,
-            title=name,
-            url=f"https://static.example/{self.serial}/{name}",
-            permalink=f"https://portal.example/r/{new}",
-            sha1=data.sha1,
-            size=data.size,
-            type="main",
-            created_at=f"2026-01-01T00:00:{self.serial:05}",
-        )
-        self.last_writer[new] = who
-        if who == "us":
-            self.made_by_us.add(new)
-            self.ours[new] = data.sha1
-        self.writes[f"{who} upload"] += 1
-        return new
-
-    def put(self, target: ResourceId, name: str, data: Fingerprint, who: str) -> None:
-        """Give other bytes: the title falls back to the name; identity and words stay."""
-        if target not in self.resources:
-            return
-        self.serial += 1
-        self.resources[target] = replace(
-            self.resources[target],
-            title=name,
-            url=f"https://static.example/{self.serial}/{name}",
-            sha1=data.sha1,
-            size=data.size,
-        )
-        self.last_writer[target] = "us" if self.ours.get(target) == data.sha1 else who
-        if who == "us":
-            self.ours[target] = data.sha1
-        self.writes[f"{who} replace"] += 1
-
-    def edit(self, target: ResourceId, words: Words, identity: Identity | None = None) -> None:
-        if target in self.resources:
-            said = words.said()
-            found = self.resources[target]
-            self.resources[target] = replace(
-                found,
-                title=said.get("title", found.title),
-                description=said.get("description", found.description),
-                source=identity or found.source,
-            )
-
-    def delete(self, target: ResourceId, who: str) -> None:
-        if self.resources.pop(target, None) is not None:
-            self.writes[f"{who} delete"] += 1
-
-
-@dataclass
-class Ledger:
-    """Each method is one transaction."""
-
-    entries: dict[ResourceKey, Entry] = field(default_factory=dict)
-    attempts: dict[int, Attempt] = field(default_factory=dict)
-    standings: dict[ResourceKey, Standing] = field(default_factory=dict)
-    serial: int = 0
-
-    def begin(self, attempt: Attempt) -> Attempt:
-        self.serial += 1
-        attempt = replace(attempt, id=self.serial)
-        self.attempts[attempt.id] = attempt
-        return attempt
-
-    def sent(self, attempt: Attempt, now: float) -> None:
-        self.attempts[attempt.id] = replace(attempt, sent=True, sent_at=now)
-
-    def finish(self, attempt: int | None, entry: Entry) -> None:
-        if attempt is not None:
-            self.attempts.pop(attempt, None)
-        self.entries[entry.key] = entry
-        self.standings.pop(entry.key, None)
-
-    def close(self, attempt: int) -> None:
-        self.attempts.pop(attempt, None)
-
-    def record(self) -> Record:
-        return Record(dict(self.entries), tuple(self.attempts.values()), dict(self.standings))
 
 
 @dataclass
@@ -323,9 +170,9 @@ class World:
         again = plan(
             replace(folder, files=folder.files[::-1], waiting=folder.waiting[::-1]),
             Record(
-                dict(reversed(record.entries.items())),
+                dict(reversed(tuple(record.entries.items()))),
                 record.attempts[::-1],
-                dict(reversed(record.standings.items())),
+                dict(reversed(tuple(record.standings.items()))),
             ),
             replace(remote, resources=remote.resources[::-1]),
             self.policy(),
@@ -333,125 +180,12 @@ class World:
         )
         if result != again:
             raise Broken(f"the order matters: {result} != {again}")
-        self.check_plan(result, remote)
+        check_plan(self, result, remote)
         return result
-
-    # ----------------------------------------------------------------------------- the laws
-
-    def check_plan(self, result: Plan, remote: Remote) -> None:
-        """Ownership: nothing is planned against what is not ours."""
-        seen: set[ResourceKey] = set()
-        for action in result.actions:
-            match action:
-                case Upload():
-                    entry = self.ledger.entries.get(action.file.key)
-                    if entry is not None and entry.resource in self.portal.resources:
-                        raise Broken(f"twin: {action.file.key.path} already is {entry.resource}")
-                case Replace():
-                    self._check_ours(action.file.key, action.resource)
-                    found = remote.get(action.resource)
-                    person = self.portal.last_writer[action.resource] == "person"
-                    if found and person and not self._forced(action.file.key):
-                        raise Broken(f"replaces what a person put in {action.resource}")
-                case Describe() | Identify():
-                    self._check_ours(action.key, action.resource)
-                case Withdraw():
-                    self._check_ours(action.key, action.resource)
-                    if not self.withdraw or (action.key in self.files and not self.in_pass):
-                        raise Broken(f"withdraws {action.resource}, whose file is there")
-                    if self.portal.last_writer[action.resource] == "person":
-                        raise Broken(f"withdraws what a person put in {action.resource}")
-                case Adopt():
-                    self._check_adoption(action.entry, remote)
-                    continue
-                case _:
-                    continue
-            if action_key(action) in seen:
-                raise Broken(f"two requests for {action_key(action).path} in one plan")
-            seen.add(action_key(action))
-
-    def _check_adoption(self, entry: Entry, remote: Remote) -> None:
-        """Bytes a person put there become ours when the file has them, or the settings say so."""
-        file, found = self.files.get(entry.key), remote.get(entry.resource)
-        pinned = entry.key.folder == "one" and self.pins.get(entry.key.path) == entry.resource
-        same = file and found and found.fingerprint == fingerprint_of(file.content)
-        if same or pinned or self._forced(entry.key):
-            self.portal.last_writer[entry.resource] = "us"
-            if found and found.sha1:
-                self.portal.ours[entry.resource] = found.sha1
-
-    def _forced(self, key: ResourceKey) -> bool:
-        standing = self.ledger.standings.get(key)
-        return standing is not None and standing.forced and standing.code == "conflict"
-
-    def _check_ours(self, key: ResourceKey, resource: ResourceId) -> None:
-        entry = self.ledger.entries.get(key)
-        if entry is None or entry.resource != resource:
-            raise Broken(f"writes to {resource}, which is not that of {key.path}")
-
-    def check_converged(self, result: Plan) -> None:
-        """Each file is there once, with its last bytes and its words, or is held with a reason."""
-        held = {hold.key: hold for hold in result.holds}
-        for hold in result.holds:
-            if hold.code not in FINAL_HOLDS and hold.code != "withdraw_wait":
-                raise Broken(f"lost: {hold.key.path} is still held: {hold.code}")
-            if not hold.why:
-                raise Broken(f"held without a reason: {hold}")
-        if result.actions:
-            raise Broken(f"never ends: {result.actions}")
-        if self.ledger.attempts:
-            raise Broken(f"attempts left open: {self.ledger.attempts}")
-        owners = Counter(entry.resource for entry in self.ledger.entries.values())
-        if owners and max(owners.values()) > 1:
-            raise Broken(f"two files, one resource: {owners.most_common(1)}")
-        for key in self.files:
-            if key not in held:
-                self._check_published(key)
-        for sha1 in {found.sha1 for found in self.portal.resources.values()}:
-            if sha1 not in self.states:
-                raise Broken(f"torn: {sha1} was never a file")
-        for resource in self.portal.made_by_us & self.portal.resources.keys():
-            if resource not in owners:
-                self._check_orphan(resource, held)
-
-    def _check_published(self, key: ResourceKey) -> None:
-        entry, file = self.ledger.entries.get(key), self.source(key)
-        found = self.portal.resources.get(entry.resource) if entry else None
-        if entry is None or found is None:
-            raise Broken(f"lost: {key.path} is not on the portal")
-        if found.fingerprint != file.fingerprint or entry.fingerprint != file.fingerprint:
-            raise Broken(f"lost: {key.path} is not there with its last bytes")
-        if found.source != identity_of(file):
-            raise Broken(f"lost: {entry.resource} does not say that it is {key.path}")
-        allowed = self.said.get(found.id, set()) | {file.words.title}
-        if found.title not in allowed:
-            raise Broken(f"lost: the title of {key.path} is {found.title!r}, not of {allowed}")
-        wanted = self.wanted.get(found.id)
-        if wanted is not None and not self.enforce and found.title != wanted:
-            raise Broken(f"lost: the title {wanted!r} that a person gave {found.id}")
-        if self.enforce and not file.default_title and found.title != file.words.title:
-            raise Broken(f"lost: the title {file.words.title!r} does not win on {found.id}")
-
-    def _check_orphan(self, resource: ResourceId, held: dict[ResourceKey, Hold]) -> None:
-        if resource in self.disowned:
-            return
-        if resource in self.inherited and self.portal.last_writer[resource] == "person":
-            return  # the state is lost, and what it holds is a colleague's
-        found = self.portal.resources[resource]
-        if resource not in self.inherited:
-            raise Broken(f"twin: {resource} ({found.title}) is nobody's")
-        for key in self.files:
-            same = found.source is not None and found.source[:2] == (
-                key.folder,
-                identity_path(key.path),
-            )
-            # the settings may name another resource than the one that was there
-            if same and key not in held and key.path not in self.pins:
-                raise Broken(f"twin: {resource} says it is {key.path}, which has another one")
 
     # --------------------------------------------------------------------------- the daemon
 
-    def one_pass(self) -> Iterator[None]:
+    def one_pass(self) -> Steps:
         """One pass of the daemon; it may die wherever this yields."""
         self.holds = ()
         for _ in range(TURNS):
@@ -462,7 +196,7 @@ class World:
             try:
                 for action in result.actions:
                     yield from self.apply(action)
-            except _Unreachable:
+            except Unreachable:
                 break
             if not result.actions:
                 break
@@ -481,7 +215,7 @@ class World:
             if key not in kept and standing.failures == 0 and not standing.forced:
                 del self.ledger.standings[key]
 
-    def apply(self, action: Action) -> Iterator[None]:
+    def apply(self, action: Action) -> Steps:
         self.say(f"daemon     {_brief(action)}")
         match action:
             case Upload() | Replace():
@@ -492,6 +226,13 @@ class World:
                 yield from self.take_away(action)
             case Adopt():
                 self.adopt(action)
+            case Rename() | Forget() | Keep() | Abandon():
+                self.note(action)
+        yield
+
+    def note(self, action: Rename | Forget | Keep | Abandon) -> None:
+        """What only the ledger sees."""
+        match action:
             case Rename():
                 entry = self.ledger.entries.pop(action.old)
                 self.ledger.entries[action.entry.key] = action.entry
@@ -506,7 +247,6 @@ class World:
                 self.ledger.entries[action.key] = replace(entry, gone_since=self.now)
             case Abandon():
                 self.ledger.close(action.attempt.id)
-        yield
 
     def adopt(self, action: Adopt) -> None:
         entry = action.entry
@@ -518,7 +258,7 @@ class World:
                 self.said[found.id].discard(portal_name(entry.key.path))
         self.ledger.finish(action.attempt, entry)
 
-    def publish(self, action: Upload | Replace) -> Iterator[None]:
+    def publish(self, action: Upload | Replace) -> Steps:
         file = action.file
         target = action.resource if isinstance(action, Replace) else None
         title = action.title if isinstance(action, Replace) else file.words.title
@@ -556,10 +296,10 @@ class World:
         gone = target is not None and target not in self.portal.resources
         try:
             yield from self.request(do, attempt, refused=gone or file.key.path in self.refused)
-        except _Refused:
+        except Refused:
             self.fail(file, parked=not gone)
             return
-        except _Unknown as unknown:
+        except Unknown as unknown:
             if unknown.answered:
                 self.answered.add(attempt.id)
             self.fail(file, parked=False)
@@ -585,7 +325,7 @@ class World:
         )
         self.counts["published"] += 1
 
-    def tell(self, action: Describe | Identify) -> Iterator[None]:
+    def tell(self, action: Describe | Identify) -> Steps:
         words = action.words if isinstance(action, Describe) else Words()
         attempt = self.ledger.begin(
             Attempt(
@@ -605,14 +345,14 @@ class World:
                 attempt,
                 refused=gone,
             )
-        except (_Refused, _Unknown):
+        except (Refused, Unknown):
             return
         entry = self.ledger.entries[action.key]
         if isinstance(action, Describe):
             entry = replace(entry, applied=action.applied, restore=None, reset_to=None)
         self.ledger.finish(attempt.id, entry)
 
-    def take_away(self, action: Withdraw) -> Iterator[None]:
+    def take_away(self, action: Withdraw) -> Steps:
         attempt = self.ledger.begin(
             Attempt(
                 id=0,
@@ -627,13 +367,13 @@ class World:
             yield from self.request(
                 lambda: self.portal.delete(action.resource, "us"), attempt, refused=False
             )
-        except _Unknown:
+        except Unknown:
             return
         self.ledger.entries.pop(action.key)
         yield
         self.ledger.close(attempt.id)
 
-    def request(self, do: Callable[[], None], attempt: Attempt, *, refused: bool) -> Iterator[None]:
+    def request(self, do: Callable[[], None], attempt: Attempt, *, refused: bool) -> Steps:
         """Send the end of a request; what comes of it is drawn."""
         kind = "ok"
         if self.faults and self.rng.random() < 0.3:
@@ -644,12 +384,12 @@ class World:
             self.counts["faults"] += 1
         if kind == "unreachable":
             self.ledger.close(attempt.id)
-            raise _Unreachable
+            raise Unreachable
         self.ledger.sent(attempt, self.now)
         yield
         if refused:
             self.ledger.close(attempt.id)
-            raise _Refused
+            raise Refused
         match kind:
             case "ok" | "lost_done" | "500_done":
                 do()
@@ -658,7 +398,7 @@ class World:
             case _:
                 pass
         if kind != "ok":
-            raise _Unknown(answered=kind.startswith("500"))
+            raise Unknown(answered=kind.startswith("500"))
         yield
 
     def fail(self, file: SourceFile, *, parked: bool) -> None:
@@ -841,7 +581,7 @@ class World:
             pending = [hold for hold in result.holds if hold.state is State.PENDING]
             if not result.actions and not pending:
                 break
-        self.check_converged(result)
+        check_converged(self, result)
         return result
 
 
@@ -897,18 +637,18 @@ def run_world(seed: int, steps: int = 60, *, verbose: bool = False) -> Outcome:
 
 
 def _brief(action: Action) -> str:
+    """The action in a few words."""
+    what = f"{type(action).__name__} {action_key(action).folder}/{action_key(action).path}"
     match action:
-        case Upload():
-            return f"Upload {action.file.key.folder}/{action.file.key.path}"
-        case Replace():
-            return f"Replace {action.resource} with {action.file.key.folder}/{action.file.key.path}"
         case Adopt():
-            return f"Adopt {action.entry.resource} as {action.entry.key.path}: {action.why}"
+            return f"{what} is {action.entry.resource}: {action.why}"
         case Rename():
-            return f"Rename {action.old.path} to {action.entry.key.path}"
-        case Describe():
-            return f"Describe {action.resource} {action.words.said()}"
+            return f"{what}, before {action.old.folder}/{action.old.path}"
         case Abandon():
-            return f"Abandon {action.attempt.kind} of {action.attempt.key.path}: {action.why}"
+            return f"{what}, its {action.attempt.kind}: {action.why}"
+        case Describe():
+            return f"{what} {action.resource} {action.words.said()}"
+        case Upload():
+            return what
         case _:
-            return f"{type(action).__name__} {action.resource} {action.key.path}"
+            return f"{what} {action.resource}"
