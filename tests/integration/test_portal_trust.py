@@ -98,9 +98,9 @@ def test_sorts_every_status_by_what_to_do_next(
 
 
 def test_says_when_to_come_back() -> None:
-    with Scripted(answering("429 Too Many", b"{}", "Retry-After: 7\r\n")) as server:
-        with pytest.raises(PortalBusy) as busy:
-            read(Portal(server.url, KEY))
+    script = answering("429 Too Many", b"{}", "Retry-After: 7\r\n")
+    with Scripted(script) as server, pytest.raises(PortalBusy) as busy:
+        read(Portal(server.url, KEY))
 
     assert busy.value.retry_after == 7
 
@@ -211,9 +211,9 @@ def test_the_key_is_hidden_in_everything_kept_for_people() -> None:
 
 
 def test_a_long_answer_is_kept_in_part() -> None:
-    with Scripted(answering("500 Oops", b"x" * 100_000)) as server:
-        with pytest.raises(PortalUnreachable) as failed:
-            read(Portal(server.url, KEY))
+    script = answering("500 Oops", b"x" * 100_000)
+    with Scripted(script) as server, pytest.raises(PortalUnreachable) as failed:
+        read(Portal(server.url, KEY))
 
     assert failed.value.exchange is not None
     assert len(failed.value.exchange.answer_body) == 4096

@@ -298,9 +298,12 @@ def test_what_the_callback_raises_comes_back_as_it_is(stage: Stage) -> None:
     def failing() -> None:
         raise OSError(28, "No space left on device")
 
-    with stage.playing(answering("201 Created", CREATED)) as (portal, _):
-        with pytest.raises(OSError, match="No space left") as failed:
-            portal.upload(DATASET, Bytes(LARGE), fingerprint(LARGE), "a.csv", failing)
+    created = answering("201 Created", CREATED)
+    with (
+        stage.playing(created) as (portal, _),
+        pytest.raises(OSError, match="No space left") as failed,
+    ):
+        portal.upload(DATASET, Bytes(LARGE), fingerprint(LARGE), "a.csv", failing)
 
     assert not isinstance(failed.value, PortalError)
 
