@@ -56,7 +56,7 @@ def mounts() -> Iterator[Mount]:
 def mount_of(descriptor: int) -> Mount | None:
     """The mount an open directory lies on; None where the kernel does not tell."""
     try:
-        told = Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="ascii")
+        told = Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="utf-8")
         found = re.search(r"^mnt_id:\s*(\d+)$", told, re.MULTILINE)
         number = int(found[1]) if found else -1
         return next((mount for mount in mounts() if mount.id == number), None)

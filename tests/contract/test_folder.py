@@ -1,0 +1,504 @@
+"""The folder, on real file systems: what it shows, and what it never takes for "nothing there"."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from waiting import wait_until
+
+from publisher_daemon.errors import (
+    FileUnreadable,
+    FolderGone,
+    FolderStalled,
+    FolderUnreadable,
+    SourceChanged,
+)
+from publisher_daemon.folder import Folder, OpenFile
+from publisher_daemon.folder._names import Patterns
+from publisher_daemon.folder._patience import Patience
+from publisher_daemon.model import DatasetId, Sighting, Stamp, Watch
+from publisher_daemon.naming import is_ignored
+
+DATASET = DatasetId("5bbb6d6cff66bd4dc17bfd5a")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "air"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def mounted(root: Path) -> Iterator[Path]:
+    """The folder, on a file system of its own."""
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(root)], check=True)
+    yield root
+    while os.path.ismount(root):
+        subprocess.run(["umount", "-l", str(root)], check=True)
+
+
+def watch(root: Path, **settings: object) -> Watch:
+    return replace(Watch("air", str(root), DATASET), **settings)  # type: ignore[arg-type]
+
+
+def put(root: Path, *paths: str) -> None:
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(path)
+
+
+def paths(folder: Folder, *asked: str) -> list[str]:
+    return [seen.key.path for seen in folder.scan(asked or None)]
+
+
+def see(folder: Folder, path: str) -> Sighting:
+    (seen,) = folder.scan([path])
+    return seen
+
+
+# ----------------------------------------------------------------------------------------- looking
+
+
+def test_shows_every_file_in_byte_order_of_its_path(root: Path) -> None:
+    put(root, "b.csv", "a/z.csv", "a.csv", "a/b/c.csv", "é.csv", "a-b.csv")
+    found = paths(Folder(watch(root)))
+
+    assert found == sorted(found, key=os.fsencode)
+    assert set(found) == {"b.csv", "a/z.csv", "a.csv", "a/b/c.csv", "é.csv", "a-b.csv"}
+
+
+def test_shows_only_what_is_asked_and_what_lies_below(root: Path) -> None:
+    put(root, "a/1.csv", "a/b/2.csv", "c.csv", "d.csv")
+
+    assert paths(Folder(watch(root)), "c.csv", "gone.csv", "a", "a/1.csv") == [
+        "a/1.csv",
+        "a/b/2.csv",
+        "c.csv",
+    ]
+
+
+@pytest.mark.parametrize("path", ["../air.csv", "/etc/passwd", "a//b.csv", "a/./b.csv", "a/../b"])
+def test_shows_nothing_outside_of_itself(root: Path, path: str) -> None:
+    put(root, "a/b.csv", "b")
+    put(root.parent, "air.csv")
+
+    assert paths(Folder(watch(root)), path) == []
+
+
+def test_survives_any_name_the_disk_can_hold(root: Path) -> None:
+    names = [b"caf\xe9.csv", b"a\nb.csv", "cafe\u0301.csv".encode(), "café.csv".encode(), b"\xff"]
+    for name in names:
+        Path(os.fsdecode(os.fsencode(root) + b"/" + name)).write_bytes(name)
+    folder = Folder(watch(root))
+
+    assert [os.fsencode(path) for path in paths(folder)] == sorted(names)
+    for name in names:
+        path = os.fsdecode(name)
+        sha1 = hashlib.sha1(name).hexdigest()
+        assert folder.fingerprint(path, see(folder, path).stamp).sha1 == sha1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".hidden.csv", "~$a.xlsx", ".~lock.a.ods#", "a.csv~", "a.csv.part", "a.csv.PART",
+        "a.csv.filepart", "a.csv.crdownload", "lu12ab.tmp", "a.csv.swp", ".a.csv.rhf7b6",
+        "Thumbs.db", "desktop.ini", ".git/a.csv", "@eaDir/a.csv", "$RECYCLE.BIN/a.csv",
+        "lost+found/a.csv", "__MACOSX/a.csv", "System Volume Information/a.csv", ".nfs000000012",
+    ],
+)  # fmt: skip
+def test_takes_no_temporary_hidden_or_system_file(root: Path, name: str) -> None:
+    put(root, name, "a.csv")
+    folder = Folder(watch(root))
+
+    assert paths(folder) == ["a.csv"]
+    assert paths(folder, name) == []
+    assert folder.exists(name)
+
+
+def test_takes_nothing_but_plain_files_with_one_name(root: Path) -> None:
+    put(root, "a.csv", "linked.csv")
+    put(root.parent, "elsewhere.csv", "other/b.csv")
+    (root / "symlink.csv").symlink_to(root.parent / "elsewhere.csv")
+    (root / "directory").symlink_to(root.parent / "other")
+    os.link(root / "linked.csv", root.parent / "twin.csv")
+    os.mkfifo(root / "fifo.csv")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(root / "socket.csv"))
+    folder = Folder(watch(root), clock=lambda: 4e9)
+
+    assert paths(folder) == ["a.csv"]
+    assert paths(folder, "directory/b.csv", "symlink.csv", "fifo.csv", "linked.csv") == []
+    told = dict(folder.ignored())
+    assert "symbolic link" in told["symlink.csv"]
+    assert "hard links" in told["linked.csv"]
+    assert "regular" in told["fifo.csv"]
+
+
+def test_waits_for_a_second_name_that_is_there_for_a_moment(root: Path) -> None:
+    put(root, "new.tmp")
+    os.link(root / "new.tmp", root / "a.csv")
+    folder = Folder(watch(root))
+
+    assert see(folder, "a.csv").writing
+    (root / "new.tmp").unlink()
+    assert not see(folder, "a.csv").writing
+
+
+def test_include_and_exclude_choose(root: Path) -> None:
+    put(root, "a.csv", "a.txt", "deep/b.csv", "deep/old/c.csv", "archive/d.csv")
+    chosen = watch(root, include=("*.csv",), exclude=("archive/", "**/old/**"))
+    folder = Folder(chosen)
+
+    assert paths(folder) == ["a.csv", "deep/b.csv"]
+    assert paths(folder, "archive/d.csv", "deep/old/c.csv", "a.txt") == []
+    assert "include" in dict(folder.ignored())["a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "matches"),
+    [
+        ("*.csv", "a.csv", True),
+        ("*.csv", "x/y/a.csv", True),
+        ("*.csv", "a.csv.gz", False),
+        ("**/*.csv", "a.csv", True),
+        ("**/*.csv", "x/y/a.csv", True),
+        ("/a.csv", "a.csv", True),
+        ("/a.csv", "x/a.csv", False),
+        ("x/*.csv", "x/a.csv", True),
+        ("x/*.csv", "x/y/a.csv", False),
+        ("x/**", "x/y/a.csv", True),
+        ("old/", "x/old/a.csv", True),
+        ("a?.csv", "ab.csv", True),
+        ("[!a].csv", "b.csv", True),
+        ("[!a].csv", "a.csv", False),
+        ("a+b.csv", "a+b.csv", True),
+    ],
+)
+def test_patterns_read_as_in_gitignore(pattern: str, path: str, matches: bool) -> None:
+    assert Patterns([pattern]).match(path) is matches
+
+
+@given(some.text(max_size=12), some.text(max_size=12))
+def test_no_pattern_and_no_name_breaks_the_matching(pattern: str, path: str) -> None:
+    Patterns([pattern]).match(path)
+    is_ignored(path)
+
+
+def test_with_a_ready_marker_a_file_is_there_once_the_marker_says_so(root: Path) -> None:
+    folder = Folder(watch(root, ready_marker=".done"))
+    put(root, "a.csv")
+    assert paths(folder) == []
+    put(root, "a.csv.done")
+    assert paths(folder) == ["a.csv"]
+
+    (seen,) = folder.scan(["a.csv.done"])
+    assert seen.key.path == "a.csv"
+    assert seen.arrived
+    os.utime(root / "a.csv.done", (1, 1))
+    assert paths(folder) == []
+
+
+def test_tells_who_writes_where_it_is_asked_by_name(root: Path) -> None:
+    put(root, "a.csv")
+    folder = Folder(watch(root))
+    with (root / "a.csv").open("a"):
+        assert see(folder, "a.csv").writing
+
+    assert not see(folder, "a.csv").writing
+    assert see(folder, "a.csv").lease
+
+
+def test_a_writer_that_comes_at_the_moment_of_the_look_kills_nobody(root: Path) -> None:
+    put(root, "a.csv")
+    folder = Folder(watch(root))
+    writer = subprocess.Popen(
+        ["sh", "-c", "i=0; while [ $i -lt 3000 ]; do : >> a.csv; i=$((i+1)); done"], cwd=root
+    )
+    looks = 0
+    while writer.poll() is None:
+        see(folder, "a.csv")
+        looks += 1
+
+    assert looks > 10
+
+
+def test_remembers_that_a_file_arrived_until_it_changes(root: Path) -> None:
+    put(root, "a.csv")
+    folder = Folder(watch(root))
+    folder.hint_arrived(["a.csv"])
+
+    assert see(folder, "a.csv").arrived
+    assert see(folder, "a.csv").arrived
+    (root / "a.csv").write_text("other")
+    assert not see(folder, "a.csv").arrived
+
+
+# ----------------------------------------------------------------------------------------- reading
+
+
+def test_reads_the_bytes(root: Path) -> None:
+    content = os.urandom(1_000_003)
+    (root / "a.csv").write_bytes(content)
+    folder = Folder(watch(root))
+    seen = see(folder, "a.csv")
+
+    assert folder.fingerprint("a.csv", seen.stamp).sha1 == hashlib.sha1(content).hexdigest()
+    with folder.open("a.csv", seen.stamp) as source:
+        assert b"".join(bytes(block) for block in source.blocks(4096)) == content
+        assert source.size == len(content)
+        source.check()
+
+
+def test_opens_nothing_that_changed_since_it_was_seen(root: Path) -> None:
+    put(root, "a.csv", "b.csv", "c.csv")
+    folder = Folder(watch(root))
+    stamps = {seen.key.path: seen.stamp for seen in folder.scan()}
+    (root / "a.csv").write_text("other")
+    (root / "b.csv").unlink()
+    (root / "c.csv").unlink()
+    (root / "c.csv").symlink_to(root.parent)
+
+    for path, stamp in stamps.items():
+        with pytest.raises(SourceChanged), folder.open(path, stamp):
+            pass
+
+
+@pytest.mark.parametrize("fault", ["rewritten", "truncated", "replaced", "removed", "held open"])
+def test_says_that_a_file_moved_under_the_reader(root: Path, fault: str) -> None:
+    path = root / "a.csv"
+    path.write_bytes(bytes(10_000))
+    folder = Folder(watch(root))
+    seen = see(folder, "a.csv")
+    writer = None
+
+    with folder.open("a.csv", seen.stamp) as source:
+        blocks = source.blocks(1000)
+        next(blocks)
+        match fault:
+            case "rewritten":
+                path.write_bytes(b"1" * 10_000)
+                os.utime(path, ns=(seen.stamp.mtime_ns, seen.stamp.mtime_ns))
+            case "truncated":
+                os.truncate(path, 10)
+            case "replaced":
+                (root / "new.tmp").write_bytes(bytes(10_000))
+                (root / "new.tmp").rename(path)
+            case "removed":
+                path.unlink()
+            case _:
+                writer = path.open("ab")
+        with pytest.raises(SourceChanged):
+            _read_on(blocks, source)
+    if writer is not None:
+        writer.close()
+
+
+def _read_on(blocks: Iterator[memoryview], source: OpenFile) -> None:
+    for _ in blocks:
+        pass
+    source.check()
+
+
+def test_opens_nothing_through_a_directory_that_became_a_link(root: Path) -> None:
+    put(root, "a/b.csv")
+    folder = Folder(watch(root))
+    stamp = see(folder, "a/b.csv").stamp
+    (root / "a").rename(root.parent / "a")
+    (root / "a").symlink_to(root.parent / "a")
+
+    with pytest.raises(SourceChanged), folder.open("a/b.csv", stamp):
+        pass
+
+
+# ---------------------------------------------------------------------------------------- presence
+
+
+def test_a_missing_folder_is_not_an_empty_one(root: Path) -> None:
+    root.rmdir()
+    with pytest.raises(FolderGone):
+        paths(Folder(watch(root)))
+    root.write_text("not a directory")
+    with pytest.raises(FolderGone):
+        paths(Folder(watch(root)))
+
+
+def test_an_unreadable_directory_hides_what_is_below_and_nothing_else(root: Path) -> None:
+    put(root, "a/b.csv", "c.csv")
+    script = (
+        "import os, sys\n"
+        "from publisher_daemon.folder import Folder\n"
+        "from publisher_daemon.model import Watch\n"
+        "os.setuid(65534)\n"
+        "folder = Folder(Watch('air', sys.argv[1], 'x'))\n"
+        "seen = [s.key.path for s in folder.scan()]\n"
+        "print(seen, folder.unobservable(), folder.exists('a/b.csv'))\n"
+    )
+    for above in (root, *root.parents[:3]):
+        above.chmod(0o755)
+    (root / "a").chmod(0o700)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(root)], capture_output=True, text=True, check=False
+    )
+
+    assert done.stdout.strip() == "['c.csv'] ('a',) True", done.stderr
+
+
+def test_an_unmounted_folder_is_not_an_empty_one(mounted: Path) -> None:
+    put(mounted, "a.csv")
+    folder = Folder(watch(mounted))
+    assert paths(folder) == ["a.csv"]
+    subprocess.run(["umount", str(mounted)], check=True)
+
+    for _ in range(2):
+        with pytest.raises(FolderGone, match="file system"):
+            paths(folder)
+        with pytest.raises(FolderGone):
+            paths(folder, "a.csv")
+    assert folder.exists("a.csv")
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(mounted)], check=True)
+    put(mounted, "b.csv")
+    assert paths(folder) == ["b.csv"]
+
+
+def test_a_mount_over_a_folder_that_had_files_hides_them_and_is_not_believed(root: Path) -> None:
+    put(root, "a.csv")
+    folder = Folder(watch(root))
+    assert paths(folder) == ["a.csv"]
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(root)], check=True)
+    try:
+        with pytest.raises(FolderGone):
+            paths(folder)
+    finally:
+        subprocess.run(["umount", str(root)], check=True)
+    assert paths(folder) == ["a.csv"]
+
+
+def test_a_share_that_comes_after_the_service_started_is_taken(root: Path) -> None:
+    folder = Folder(watch(root))
+    assert paths(folder) == []
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(root)], check=True)
+    try:
+        put(root, "a.csv")
+        assert paths(folder) == ["a.csv"]
+    finally:
+        subprocess.run(["umount", str(root)], check=True)
+
+
+def test_the_identity_that_was_kept_is_asked_for_after_a_restart(mounted: Path) -> None:
+    kept = Folder(watch(mounted)).presence()
+    subprocess.run(["umount", str(mounted)], check=True)
+    after = Folder(watch(mounted))
+    after.expect(kept)
+
+    with pytest.raises(FolderGone):
+        paths(after)
+
+
+def test_another_mount_below_is_not_entered_and_hides_what_was_there(root: Path) -> None:
+    put(root, "a/b.csv", "c.csv", "d/e.csv")
+    put(root.parent, "other/f.csv")
+    folder = Folder(watch(root))
+    paths(folder)
+    subprocess.run(["mount", "--bind", str(root.parent / "other"), str(root / "a")], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(root / "d")], check=True)
+    try:
+        put(root, "d/g.csv")
+        assert paths(folder) == ["c.csv"]
+        assert folder.unobservable() == ("a", "d")
+    finally:
+        subprocess.run(["umount", str(root / "a"), str(root / "d")], check=True)
+
+
+def test_a_folder_replaced_by_an_empty_one_is_not_an_emptied_one(root: Path) -> None:
+    put(root, "a.csv")
+    folder = Folder(watch(root))
+    assert paths(folder) == ["a.csv"]
+    root.rename(root.parent / "old")
+    root.mkdir()
+
+    with pytest.raises(FolderGone):
+        paths(folder)
+    put(root, "b.csv")
+    assert paths(folder) == ["b.csv"]
+
+
+def test_an_emptied_folder_is_empty(root: Path) -> None:
+    put(root, "a.csv")
+    folder = Folder(watch(root))
+    assert paths(folder) == ["a.csv"]
+    (root / "a.csv").unlink()
+
+    assert paths(folder) == []
+    assert not folder.exists("a.csv")
+    assert folder.unobservable() == ()
+
+
+def test_a_folder_replaced_during_the_scan_proves_nothing(root: Path) -> None:
+    put(root, *(f"{number:03}.csv" for number in range(300)))
+    scan = Folder(watch(root)).scan()
+    next(scan)
+    root.rename(root.parent / "old")
+    root.mkdir()
+
+    with pytest.raises(FolderUnreadable):
+        list(scan)
+
+
+def test_a_file_system_that_does_not_answer_is_stalled_and_blocks_nobody() -> None:
+    patience, answer = Patience("/mnt/share", 0.1), threading.Event()
+
+    with pytest.raises(FolderStalled):
+        patience.call(lambda: answer.wait(10))
+    with pytest.raises(FolderStalled):
+        patience.call(lambda: True)
+    answer.set()
+    wait_until(lambda: _answers(patience), 5, "it answers again")
+
+
+def _answers(patience: Patience) -> bool:
+    try:
+        return patience.call(lambda: True)
+    except FolderStalled:
+        return False
+
+
+def test_a_share_is_read_with_patience_and_known_by_size_and_date_only(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("publisher_daemon.mounts.kind_of", lambda _path: "network")
+    put(root, "a.csv")
+    folder = Folder(watch(root))
+    (seen,) = folder.scan()
+
+    assert folder.kind() == "network"
+    assert (seen.remote, seen.lease) == (True, False)
+    assert seen.stamp == Stamp(5, (root / "a.csv").stat().st_mtime_ns, 0, 0)
+    assert folder.fingerprint("a.csv", seen.stamp).size == 5
+
+
+def test_what_the_system_refuses_is_said_in_words(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(root, "a.csv")
+    folder = Folder(watch(root))
+    stamp = see(folder, "a.csv").stamp
+
+    def refuse(*_arguments: object) -> int:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "preadv", refuse)
+    with pytest.raises(FileUnreadable, match=r"a\.csv cannot be read: Input/output error"):
+        folder.fingerprint("a.csv", stamp)
