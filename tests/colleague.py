@@ -112,14 +112,3 @@ class Api:
     def delete_resource(self, dataset: str, resource: str, *, token: str = "editor") -> None:
         """Delete a resource by hand, as a colleague does."""
         self.json("DELETE", f"1/datasets/{dataset}/resources/{resource}/", token=token)
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Install the portal before the first test, so that no test's time limit pays for it."""
-    wanted = any("running_portal" in getattr(item, "fixturenames", ()) for item in session.items)
-    if wanted and not session.config.option.collectonly:
-        environment.python(_say)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.__stderr__, flush=True)

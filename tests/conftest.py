@@ -17,6 +17,17 @@ from launcher import Sandbox  # noqa: E402
 from proxy import Proxy  # noqa: E402
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Install the portal before the first test, so that no test's time limit pays for it."""
+    wanted = any("running_portal" in getattr(item, "fixturenames", ()) for item in session.items)
+    if wanted and not session.config.option.collectonly:
+        environment.python(_say)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.__stderr__, flush=True)
+
+
 @pytest.fixture(scope="session")
 def running_portal() -> Iterator[Sandbox]:
     """Start one real udata portal for the whole session."""
