@@ -24,7 +24,7 @@ from publisher_daemon.model import DatasetId, Identity, RemoteResource, Resource
 from publisher_daemon.portal import Portal
 
 if TYPE_CHECKING:
-    from conftest import Api
+    from colleague import Api
     from launcher import Sandbox
 
     from publisher_daemon.reconcile import ports
