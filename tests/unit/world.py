@@ -346,6 +346,9 @@ class World:
                 refused=gone,
             )
         except (Refused, Unknown):
+            if words.title is not None:
+                # it may have been written, and the file be renamed before anybody looks
+                self.said.setdefault(action.resource, set()).add(words.title)
             return
         entry = self.ledger.entries[action.key]
         if isinstance(action, Describe):
@@ -518,8 +521,12 @@ class World:
         self.say("person     retry")
 
     def lose_state(self) -> None:
-        """The state directory is gone. With a request in flight nobody could know of it."""
-        if self.portal.late or self.in_pass:
+        """The state directory is gone.
+
+        Not in the seconds when only the ledger knows: a request in flight, a renaming that is not
+        written on the portal yet.
+        """
+        if self.portal.late or self.in_pass or not all(map(self._is_said, self.ledger.entries)):
             return
         self.say("state      lost")
         self.counts["state_lost"] += 1
@@ -527,6 +534,12 @@ class World:
         self.ledger = Ledger(serial=self.ledger.serial)
         self.wanted.clear()
         self.answered.clear()
+
+    def _is_said(self, key: ResourceKey) -> bool:
+        found = self.portal.resources.get(self.ledger.entries[key].resource)
+        return found is None or (
+            found.source is not None and found.source[:2] == (key.folder, key.path)
+        )
 
     def run_pass(self) -> None:
         """A pass, perhaps cut short by a crash, while others go on with their lives."""
