@@ -6,7 +6,6 @@ portal would make it, so that the title it sets, and the name in the link, are k
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import re
 import unicodedata
@@ -175,24 +174,26 @@ def identity_path(path: str) -> str:
     return path
 
 
-#: Names, in any case, of what programs leave while they work, files or directories.
-TEMPORARY = (
-    ".*", "~$*", ".~lock.*#", "*~", "#*#",
-    "*.part", "*.partial", "*.filepart", "*.crdownload", "*.download", "*.opdownload", "*.!ut",
-    "*.aria2", "*.tmp", "*.temp", "lu*.tmp", "*.swp", "*.swx", "*.swo", "*.lock",
-    "~syncthing~*", ".syncthing.*", ".goutputstream-*", ".nfs*", ".smbdelete*", ".fuse_hidden*",
+#: How, in any case, the names begin and end of what programs leave while they work: hidden, lock
+#: and temporary files of shells, browsers, office programs, transfer tools and shares.
+_TEMPORARY_STARTS = (".", "~$", "~syncthing~")
+_TEMPORARY_ENDS = (
+    "~", ".part", ".partial", ".filepart", ".crdownload", ".download", ".opdownload", ".!ut",
+    ".aria2", ".tmp", ".temp", ".swp", ".swx", ".swo", ".lock",
 )  # fmt: skip
 #: Names, in any case, of what systems leave in folders for themselves.
-SYSTEM = (
+_SYSTEM = frozenset({
     "@eadir", "#recycle", "$recycle.bin", "system volume information", "__macosx", "lost+found",
     "thumbs.db", "desktop.ini",
-)  # fmt: skip
-
-_NOT_DATA = re.compile(
-    "|".join(fnmatch.translate(pattern) for pattern in TEMPORARY + SYSTEM), re.IGNORECASE
-)
+})  # fmt: skip
 
 
 def is_ignored(name: str) -> bool:
     """Whether a file or directory of that name is never data: temporary, hidden, lock, system."""
-    return _NOT_DATA.match(name) is not None
+    low = name.lower()
+    return (
+        low.startswith(_TEMPORARY_STARTS)
+        or low.endswith(_TEMPORARY_ENDS)
+        or low in _SYSTEM
+        or (len(low) > 1 and low[0] == low[-1] == "#")
+    )

@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
+from operator import itemgetter
 from typing import Literal
 
 import structlog
@@ -72,7 +73,7 @@ class _Root:
         return (self.device, self.inode) == (other.st_dev, other.st_ino)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Found:
     """A file of the folder, or why one is not published."""
 
@@ -387,6 +388,8 @@ class Folder:
         )
 
     def _has_arrived(self, path: str, stamp: Stamp) -> bool:
+        if not self._arrived:
+            return False
         with self._lock:
             told = self._arrived.get(path)
             if told is None:
@@ -409,12 +412,13 @@ class Folder:
     def _walk(self, walk: _Walk, descriptor: int, prefix: str, depth: int) -> Iterator[_Found]:
         """Everything below an open directory, in byte order of the path; vanished files are not."""
         with os.scandir(descriptor) as scan:
-            entries = [(_order(entry), entry) for entry in scan]
-        entries.sort(key=lambda pair: pair[0])
-        for _, entry in entries:
+            entries = [(*_order(entry), entry) for entry in scan]
+        entries.sort(key=itemgetter(0))
+        sibling = partial(_stat, descriptor)
+        for _, is_directory, entry in entries:
             path = prefix + entry.name
             try:
-                if entry.is_dir(follow_symlinks=False):
+                if is_directory:
                     yield from self._enter(walk, descriptor, path, depth)
                     continue
                 if is_ignored(entry.name):
@@ -427,12 +431,7 @@ class Folder:
                 if error.errno not in _VANISHED:
                     walk.blind.add(path)
                 continue
-            yield self._verdict(
-                walk,
-                path,
-                status,
-                partial(_stat, descriptor),
-            )
+            yield self._verdict(walk, path, status, sibling)
 
     def _enter(self, walk: _Walk, parent: int, path: str, depth: int) -> Iterator[_Found]:
         """What is in a sub-directory; one that cannot be read is remembered by the caller."""
@@ -571,13 +570,14 @@ _TEMPORARY = "its name is one of temporary, hidden, lock or system files"
 _EXCLUDED = "a pattern of `exclude` matches it"
 
 
-def _order(entry: os.DirEntry[str]) -> bytes:
-    """Where an entry comes in the byte order of whole paths: a directory sorts as "name/"."""
+def _order(entry: os.DirEntry[str]) -> tuple[bytes, bool]:
+    """Where an entry comes in the byte order of whole paths ("name/" for a directory)."""
     name = os.fsencode(entry.name)
     try:
-        return name + b"/" if entry.is_dir(follow_symlinks=False) else name
+        is_directory = entry.is_dir(follow_symlinks=False)
     except OSError:
-        return name
+        is_directory = False
+    return (name + b"/" if is_directory else name), is_directory
 
 
 def _stat(parent: int, name: str) -> os.stat_result | None:
