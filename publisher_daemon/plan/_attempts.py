@@ -7,7 +7,7 @@ from typing import assert_never
 
 from publisher_daemon.model import Abandon, Adopt, Attempt, Entry, Forget, Policy, State, Words
 from publisher_daemon.naming import identity_path
-from publisher_daemon.plan._desk import Desk
+from publisher_daemon.plan._desk import Desk, served_name
 
 #: Bytes a second below which no portal commits: an answerless upload of ``size`` bytes is given
 #: up after ``grace + size / SLOWEST_COMMIT`` (measured: 2-3 s per GiB, uploading.md §4).
@@ -40,19 +40,18 @@ def answer_attempts(desk: Desk) -> None:
 def _answer_upload(desk: Desk, attempt: Attempt) -> None:
     candidates = [
         found
-        for found in desk.unclaimed()
+        for found in desk.unclaimed(desk.by_bytes.get(attempt.fingerprint, ()))
         if attempt.sent
-        and found.fingerprint == attempt.fingerprint
         # ours is served under the name that we sent, whatever became of its title; another one may
         # be another lost upload of the same bytes, or a colleague's
-        and found.url.rpartition("/")[2] == attempt.name
+        and served_name(found) == attempt.name
         and found.filetype == "file"
         and (found.source is None or found.source[1] == identity_path(attempt.key.path))
     ]
     candidates.sort(key=lambda found: (found.source is None, found.title != attempt.name, found.id))
     if candidates and attempt.fingerprint:
         found = candidates[0]
-        desk.claimed[found.id] = attempt.key
+        desk.claim(found, attempt.key)
         entry = Entry(
             key=attempt.key,
             resource=found.id,

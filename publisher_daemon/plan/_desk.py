@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from publisher_daemon.model import (
     Abandon,
     Action,
     Adopt,
     Describe,
+    Entry,
+    Fingerprint,
     Folderful,
     Forget,
     Hold,
@@ -32,6 +34,9 @@ from publisher_daemon.model import (
     Withdraw,
 )
 from publisher_daemon.naming import identity_path
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 
 def action_key(action: Action) -> ResourceKey:
@@ -80,14 +85,32 @@ class Desk:
     done: set[ResourceKey] = field(default_factory=set)
     #: resources that belong to somebody
     claimed: dict[ResourceId, ResourceKey] = field(default_factory=dict)
+    owners: set[ResourceKey] = field(default_factory=set)
     resources: Mapping[ResourceId, RemoteResource] = field(default_factory=dict)
     files: tuple[SourceFile, ...] = ()
+    #: the same, to be found at once however many there are
+    by_bytes: Mapping[Fingerprint | None, list[RemoteResource]] = field(default_factory=dict)
+    by_path: Mapping[str | None, list[RemoteResource]] = field(default_factory=dict)
+    by_name: Mapping[str, list[RemoteResource]] = field(default_factory=dict)
+    entries_by_bytes: Mapping[Fingerprint, list[Entry]] = field(default_factory=dict)
+    entries_by_path: Mapping[str, list[Entry]] = field(default_factory=dict)
+    files_by_bytes: Mapping[Fingerprint, list[SourceFile]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.resources = {found.id: found for found in self.remote.resources}
+        shown = sorted(self.remote.resources, key=lambda found: found.id)
+        self.resources = {found.id: found for found in shown}
+        self.by_bytes = _grouped((found.fingerprint, found) for found in shown)
+        self.by_path = _grouped((found.source and found.source.path, found) for found in shown)
+        self.by_name = _grouped(
+            (name, found) for found in shown for name in {found.title, served_name(found)}
+        )
         entries = sorted(self.record.entries.values(), key=lambda entry: entry.key)
         self.claimed = {entry.resource: entry.key for entry in entries}
+        self.owners = set(self.claimed.values())
+        self.entries_by_bytes = _grouped((entry.fingerprint, entry) for entry in entries)
+        self.entries_by_path = _grouped((entry.key.path, entry) for entry in entries)
         self.files = tuple(sorted(self.folder.files, key=lambda file: file.key))
+        self.files_by_bytes = _grouped((file.fingerprint, file) for file in self.files)
 
     def result(self) -> Plan:
         """Give the plan, in one order whatever the order of the decisions."""
@@ -118,9 +141,14 @@ class Desk:
         """Walk the files nothing is decided of, in order."""
         return (file for file in self.files if file.key not in self.done)
 
-    def unclaimed(self) -> Iterator[RemoteResource]:
-        """Walk the resources that are nobody's yet, in order."""
-        return (self.resources[name] for name in sorted(self.resources.keys() - self.claimed))
+    def unclaimed(self, found: Iterable[RemoteResource]) -> list[RemoteResource]:
+        """Those of them that are nobody's yet."""
+        return [one for one in found if one.id not in self.claimed]
+
+    def claim(self, found: RemoteResource, key: ResourceKey) -> None:
+        """Give that resource to this file, for the rest of the plan."""
+        self.claimed[found.id] = key
+        self.owners.add(key)
 
     def is_gone(self, key: ResourceKey) -> bool:
         """Whether a complete scan proves that the file is not there, or nobody watches it."""
@@ -131,6 +159,18 @@ class Desk:
         """Whether a person who was told this of the file asked to go on in spite of it."""
         standing = self.record.standings.get(key)
         return standing is not None and standing.forced and standing.code == code
+
+
+def served_name(found: RemoteResource) -> str:
+    """The name under which the portal serves its file: the one that was sent."""
+    return found.url.rpartition("/")[2]
+
+
+def _grouped(pairs: Iterable[tuple[_Key, _Value]]) -> dict[_Key, list[_Value]]:
+    groups: dict[_Key, list[_Value]] = {}
+    for key, value in pairs:
+        groups.setdefault(key, []).append(value)
+    return groups
 
 
 def identity_of(file: SourceFile) -> Identity:

@@ -16,8 +16,8 @@ from publisher_daemon.model import (
     Upload,
     Words,
 )
-from publisher_daemon.naming import base_name, default_title, portal_name
-from publisher_daemon.plan._desk import Desk, identity_of
+from publisher_daemon.naming import base_name, default_title
+from publisher_daemon.plan._desk import Desk, identity_of, served_name
 from publisher_daemon.plan._refusals import refuse_pin
 from publisher_daemon.plan._sentences import conflict_words
 
@@ -70,7 +70,7 @@ def _by_pin(desk: Desk, file: SourceFile) -> None:
 
 def _by_identity(desk: Desk, file: SourceFile) -> None:
     wanted = identity_of(file)
-    same = [found for found in desk.unclaimed() if found.source and found.source[1] == wanted[1]]
+    same = desk.unclaimed(desk.by_path.get(wanted.path, ()))
     same = [found for found in same if found.source and found.source[0] == wanted[0]] or (
         same if len(desk.policy.watches) == 1 else []
     )
@@ -91,10 +91,13 @@ def _by_identity(desk: Desk, file: SourceFile) -> None:
 def _by_rename(desk: Desk, file: SourceFile) -> None:
     gone = [
         entry
-        for key, entry in desk.record.entries.items()
-        if (entry.fingerprint == file.fingerprint or _moved_with_its_folder(desk, key, file))
-        and key not in desk.done
-        and desk.is_gone(key)
+        for entry in (
+            *desk.entries_by_bytes.get(file.fingerprint, ()),
+            *desk.entries_by_path.get(file.key.path, ()),
+        )
+        if (entry.fingerprint == file.fingerprint or _moved_with_its_folder(desk, entry.key, file))
+        and entry.key not in desk.done
+        and desk.is_gone(entry.key)
     ]
     if gone:
         name, folder = base_name(file.key.path), file.key.path.rpartition("/")[0]
@@ -119,20 +122,13 @@ def _moved_with_its_folder(desk: Desk, old: ResourceKey, file: SourceFile) -> bo
 def _by_bytes(desk: Desk, file: SourceFile) -> None:
     same = [
         found
-        for found in desk.unclaimed()
-        if found.fingerprint == file.fingerprint
-        and found.filetype == "file"
-        and (found.source is None or _outdated(desk, found.source))
+        for found in desk.unclaimed(desk.by_bytes.get(file.fingerprint, ()))
+        if found.filetype == "file" and (found.source is None or _outdated(desk, found.source))
     ]
     named = [found for found in same if _same_name(found, file)]
-    rivals = [
-        other
-        for other in desk.undecided()
-        if other.fingerprint == file.fingerprint and other.key != file.key
-    ]
     if len(named) == 1:
         _adopt(desk, file, named[0], "the portal already holds these very bytes")
-    elif len(same) == 1 and not any(_same_name(same[0], other) for other in rivals):
+    elif len(same) == 1 and not _has_a_better_file(desk, same[0], file):
         _adopt(desk, file, same[0], "the portal already holds these very bytes")
     elif len(same) > 1:
         desk.hold(
@@ -145,18 +141,28 @@ def _by_bytes(desk: Desk, file: SourceFile) -> None:
         )
 
 
+def _has_a_better_file(desk: Desk, found: RemoteResource, file: SourceFile) -> bool:
+    """Whether another new file with these bytes has the resource's name too."""
+    return any(
+        _same_name(found, other)
+        for other in desk.files_by_bytes[file.fingerprint]
+        if other.key not in desk.done and other.key != file.key
+    )
+
+
 def _outdated(desk: Desk, source: Identity) -> bool:
     """Whether the file a resource says it is, in a folder of ours, is gone or has another one."""
     if source.path.startswith("bytes:") or source.folder not in desk.folder.complete:
         return False
     key = ResourceKey(desk.remote.dataset.id, source.folder, source.path)
-    return key not in desk.folder.present or key in desk.claimed.values()
+    return key not in desk.folder.present or key in desk.owners
 
 
 def _by_name_or_upload(desk: Desk, file: SourceFile) -> None:
     named = [
         found
-        for found in desk.unclaimed()
+        for name in _names(file)
+        for found in desk.unclaimed(desk.by_name.get(name, ()))
         if found.source is None and found.filetype == "file" and _same_name(found, file)
     ]
     if named:
@@ -176,7 +182,7 @@ def _by_name_or_upload(desk: Desk, file: SourceFile) -> None:
 def _adopt(
     desk: Desk, file: SourceFile, found: RemoteResource, why: str, applied: Words = NOTHING_SAID
 ) -> None:
-    desk.claimed[found.id] = file.key
+    desk.claim(found, file.key)
     same = found.fingerprint == file.fingerprint
     entry = Entry(
         key=file.key,
@@ -201,13 +207,11 @@ def _rename(desk: Desk, entry: Entry, file: SourceFile) -> None:
     )
 
 
+def _names(file: SourceFile) -> set[str]:
+    """What a person might call the resource of that file."""
+    return {file.name, base_name(file.key.path), file.words.title or file.name}
+
+
 def _same_name(found: RemoteResource, file: SourceFile) -> bool:
     """Whether a person would take this resource for that file, by its link's name or its title."""
-    served = found.url.rpartition("/")[2]
-    names = {file.name, portal_name(file.key.path)}
-    return (
-        served in names
-        or found.title in names
-        or found.title == base_name(file.key.path)
-        or (file.words.title is not None and found.title == file.words.title)
-    )
+    return served_name(found) == file.name or found.title in _names(file)
