@@ -117,6 +117,7 @@ class Folder:
         self._inode: tuple[int, int] | None = None
         self._had_files = False
         self._unobservable: frozenset[str] = frozenset()
+        self._mounts: frozenset[str] = frozenset()
         self._arrived: dict[str, tuple[float, Stamp | None]] = {}
         self._lock = threading.Lock()
 
@@ -279,8 +280,10 @@ class Folder:
         """A walk of the recognised root, which is still the same one when the walk is over."""
         with self._open_root() as root:
             self._recognise(root, completely=completely)
-            real = os.path.realpath(f"/proc/self/fd/{root.descriptor}")
-            walk = _Walk(root, mounts.below(real) if completely else frozenset())
+            if completely:
+                real = os.path.realpath(f"/proc/self/fd/{root.descriptor}")
+                self._mounts = mounts.below(real)
+            walk = _Walk(root, self._mounts)
             try:
                 yield walk
             except OSError as error:
@@ -319,21 +322,28 @@ class Folder:
                     with self._parent(walk, path) as parent:
                         if parent is None:
                             continue
-                        name = path.rpartition("/")[2]
-                        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+                        status = os.stat(
+                            path.rpartition("/")[2], dir_fd=parent, follow_symlinks=False
+                        )
                         if modes.S_ISDIR(status.st_mode):
                             last = f"{path}/"
                             yield from self._narrow_directory(walk, parent, path, status)
-                            continue
-                        found = self._verdict(walk, path, status, partial(_stat, parent))
-                        if found.why is None:
-                            yield self._asked(found, parent)
+                        else:
+                            yield from self._narrow_file(walk, parent, path, status)
                 except OSError as error:
                     if error.errno in _SHARE_LOST:
                         raise
                     if error.errno not in _VANISHED:
                         walk.blind.add(path.rpartition("/")[0] or path)
         self._unobservable = self._unobservable | walk.blind
+
+    def _narrow_file(
+        self, walk: _Walk, parent: int, path: str, status: os.stat_result
+    ) -> Iterator[Sighting]:
+        if not is_ignored(path.rpartition("/")[2]):
+            found = self._verdict(walk, path, status, partial(_stat, parent))
+            if found.why is None:
+                yield self._asked(found, parent)
 
     def _narrow_directory(
         self, walk: _Walk, parent: int, path: str, status: os.stat_result
@@ -469,9 +479,9 @@ class Folder:
         status: os.stat_result,
         sibling: Callable[[str], os.stat_result | None],
     ) -> _Found:
-        """Whether a file is one to publish, by its name and its nature."""
+        """Whether a file, whose name is not one to ignore, is one to publish."""
         marker, name = self._watch.ready_marker, path.rpartition("/")[2]
-        if is_ignored(name) or (marker and name.endswith(marker)):
+        if marker and name.endswith(marker):
             return _Found(path, status, _TEMPORARY)
         if self._watch.include and not self._include.match(path):
             return _Found(path, status, "no pattern of `include` matches it")
@@ -527,7 +537,7 @@ class Folder:
             return True
 
     def _open(self, path: str, stamp: Stamp) -> int:
-        with self._open_root() as root, self._parent(_Walk(root, frozenset()), path) as parent:
+        with self._open_root() as root, self._parent(_Walk(root, self._mounts), path) as parent:
             if parent is None:
                 raise SourceChanged(f"{readable(path)} is not in a directory that is published.")
             descriptor = os.open(path.rpartition("/")[2], _FILE, dir_fd=parent)
@@ -552,7 +562,7 @@ class Folder:
     def _names(self, path: str) -> tuple[int, int] | None:
         """What file the path leads to now: (device, inode)."""
         try:
-            with self._open_root() as root, self._parent(_Walk(root, frozenset()), path) as parent:
+            with self._open_root() as root, self._parent(_Walk(root, self._mounts), path) as parent:
                 if parent is None:
                     return None
                 status = os.stat(path.rpartition("/")[2], dir_fd=parent, follow_symlinks=False)

@@ -418,6 +418,7 @@ def test_another_mount_below_is_not_entered_and_hides_what_was_there(root: Path)
         put(root, "d/g.csv")
         assert paths(folder) == ["c.csv"]
         assert folder.unobservable() == ("a", "d")
+        assert paths(folder, "a/f.csv", "a", "d/g.csv") == []
     finally:
         subprocess.run(["umount", str(root / "a"), str(root / "d")], check=True)
 
