@@ -84,7 +84,9 @@ def _dataset(desk: _Desk, name: str) -> Iterator[Finding]:
             f'Write its id, which never changes: "{found.id}".',
             "dataset.slug",
         )
-    troubles = list(_troubles(desk, found, title, where, feeds=bool(feeding)))
+    kept = any(dataset.id == name for dataset in desk.settings.datasets)
+    may = (found.can_edit_resources or not feeding) and (found.can_edit or not kept)
+    troubles = list(_troubles(desk, found, title, where, may=may))
     yield from troubles
     if not feeding:
         if not troubles:
@@ -130,7 +132,7 @@ def _absent(name: str, where: str, trouble: NotThere) -> Finding:
 
 
 def _troubles(
-    desk: _Desk, found: RemoteDataset, title: str, where: str, *, feeds: bool
+    desk: _Desk, found: RemoteDataset, title: str, where: str, *, may: bool
 ) -> Iterator[Finding]:
     if found.deleted:
         yield error(
@@ -153,7 +155,7 @@ def _troubles(
             "Publish at its source, or in a dataset that is not harvested.",
             "dataset.harvested",
         )
-    if not (found.can_edit_resources if feeds else found.can_edit):
+    if not may:
         yield error(
             where,
             f"The key's account may not edit {title}.",

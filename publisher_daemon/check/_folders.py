@@ -193,11 +193,13 @@ def refused(seen: Iterable[Seen], extensions: frozenset[str]) -> Iterator[Findin
         if not wrong:
             continue
         kinds = sorted({f".{extension(path)}" for path in wrong if extension(path)})
-        leave_out = ", ".join(f'"**/*{kind}"' for kind in kinds)
+        more = ["…"] if len(kinds) > _NAMES else []
+        told = ", ".join([*kinds[:_NAMES], *more]) or "they have none"
+        leave_out = ", ".join([*(f'"**/*{kind}"' for kind in kinds[:_NAMES]), *more])
         yield warning(
             folder.where,
             f"The portal will refuse {_count(len(wrong), 'file')} of {folder.watch.path} for "
-            f"their extension ({', '.join(kinds) or 'they have none'}): {_some(wrong)}.",
+            f"their extension ({told}): {_some(wrong)}.",
             "Save them in a format the portal takes (csv, json, xlsx, ods, geojson, pdf, zip…), "
             + (f"or leave them out: exclude = [{leave_out}]." if kinds else "with its extension."),
             "folder.refused_files",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ _DAY = 86400.0
 _SOON = 30
 #: a clock wrong by so many seconds is told, and by so many is an error: "today" may be another day
 _DOUBTFUL, _WRONG = 300.0, 3600.0
+#: the portal's own words, in the message of its refusal
+_SAID = re.compile(r"\((?:\d+: )?(.+)\)")
 _OTHER = {"demo.data.gouv.fr": "www.data.gouv.fr", "www.data.gouv.fr": "demo.data.gouv.fr"}
 
 
@@ -170,8 +173,10 @@ def _profile(url: str) -> str:
 def refused(trouble: CredentialRefused, url: str, where: str) -> Finding:
     host = urlsplit(url).hostname or url
     new = f"Make a new one on {_profile(url)}, and put it in place of this one."
-    said = trouble.message.lower()
-    what, right = "is refused", new
+    found = _SAID.search(trouble.message)
+    told = found[1] if found else trouble.message
+    said = told.lower()
+    what, right = "", new
     if "expired" in said:
         what = "has expired"
     elif "revoked" in said:
@@ -181,11 +186,17 @@ def refused(trouble: CredentialRefused, url: str, where: str) -> Finding:
         other = _OTHER.get(host, "www.data.gouv.fr or demo.data.gouv.fr")
         right = (
             f"Each portal has its own keys: one made on {other} does not work on {host}. If it was "
-            f"made here, look whether it was copied whole. Else: {new[0].lower()}{new[1:]}"
+            f"made here, look whether it was copied whole. Else: {_then(new)}"
         )
     else:
-        right = f"Its account may be inactive: sign in on {host} to see. Else: {new}"
-    return error(where, f"The API key {what}: {trouble.message}.", right, "key.refused")
+        # udata then answers the web server's general words, which help nobody
+        what, told = "is refused", "401, without a reason"
+        right = f"Its account may be inactive: sign in on {host} to see. Else: {_then(new)}"
+    return error(where, f"The API key {what} (the portal says: {told}).", right, "key.refused")
+
+
+def _then(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
 
 
 def _expiry(portal: Portal, where: str, clock: Callable[[], float]) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from publisher_daemon.model import RemoteDataset, RemoteResource
 from publisher_daemon.naming import parts_of, readable
 
 #: what is carried over as it stands, in the order of config.example.toml
-_PLAIN = ("title", "acronym", "description", "description_short", "tags", "frequency")
+_PLAIN = ("title", "acronym", "description", "description_short", "tags")
 
 
 def configuration(dataset: RemoteDataset, resources: Sequence[RemoteResource]) -> str:
@@ -68,6 +68,9 @@ def _metadata(dataset: RemoteDataset) -> Iterator[str]:
     raw = dataset.raw
     fields: dict[str, object] = {"id": dataset.id}
     fields |= {name: raw.get(name) for name in _PLAIN}
+    # "unknown" is how the portal says that nobody chose a frequency
+    frequency = raw.get("frequency")
+    fields["frequency"] = frequency if frequency != "unknown" else None
     # the portal shows a licence nobody chose as "notspecified" (portal-facts §2.7)
     licence = raw.get("license")
     fields["license"] = licence if licence != "notspecified" else None
@@ -84,7 +87,7 @@ def _metadata(dataset: RemoteDataset) -> Iterator[str]:
             each["id"] if isinstance(each, Mapping) else each for each in contacts
         ]
     fields["private"] = dataset.private
-    yield "# What is named here is put back at each refresh; what is not is never touched."
+    yield "# What is named here is kept in step with the portal; what is not is never touched."
     yield "[[datasets]]"
     yield from _fields(DatasetSettings, fields, required=("id",))
 

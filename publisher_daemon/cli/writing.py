@@ -14,7 +14,7 @@ from publisher_daemon.cli.importing import configuration
 from publisher_daemon.cli.opening import configure_log, settings_of
 from publisher_daemon.cli.showing import print_json, say
 from publisher_daemon.config import Settings, load
-from publisher_daemon.errors import ConfigInvalid, PublisherError
+from publisher_daemon.errors import ConfigInvalid, NotThere, PublisherError
 from publisher_daemon.model import RemoteDataset
 from publisher_daemon.naming import readable
 from publisher_daemon.portal import Me, Portal
@@ -33,7 +33,7 @@ def do_import(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments, level="error")
     portal = daemon.open_portal(settings, "publisher-daemon import")
     try:
-        dataset = portal.resolve(arguments.dataset)
+        dataset = _dataset(portal, arguments.dataset)
         text = configuration(dataset, portal.resources(dataset.id))
     finally:
         portal.close()
@@ -44,6 +44,17 @@ def do_import(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _dataset(portal: Portal, name: str) -> RemoteDataset:
+    try:
+        return portal.resolve(name)
+    except NotThere as error:
+        raise NotThere(
+            f"{portal.url} shows no dataset “{name}” to this key.",
+            hint="Give its id, or the end of its address; a private one of others is not shown.",
+            exchange=error.exchange,
+        ) from None
+
+
 def do_init(arguments: argparse.Namespace) -> int:
     """Write a first configuration, never over an existing one."""
     output: Path = arguments.output
@@ -52,6 +63,7 @@ def do_init(arguments: argparse.Namespace) -> int:
     url, key_file = _portal_asked(arguments, asking=asking)
     settings = _settings(url, key_file)
     configure_log(settings, level="error")
+    _require_key(settings)
     portal = daemon.open_portal(settings, "publisher-daemon init")
     try:
         me = portal.whoami()
@@ -112,6 +124,18 @@ def _settings(url: str, key_file: Path | None) -> Settings:
     except ConfigInvalid as error:
         said = error.message.replace(f"environment: {_URL}: [portal] url", "--url")
         raise ConfigInvalid(said, hint=error.hint) from None
+
+
+def _require_key(settings: Settings) -> None:
+    try:
+        settings.api_key()
+    except ConfigInvalid as error:
+        raise ConfigInvalid(
+            error.message,
+            hint="Make a key on the profile page of the account, "
+            f"{settings.portal.url}/admin/me, put it alone in a file (chmod 600), and name that "
+            "file with --api-key-file.",
+        ) from None
 
 
 def _editable(portal: Portal, me: Me) -> list[RemoteDataset]:
