@@ -59,15 +59,12 @@ def merge_words(applied: Words, configured: Words, found: Words, *, enforce: boo
         verdict = merge(
             _plain(base.get(name)), _plain(value), _plain(shown.get(name)), enforce=enforce
         )
-        match verdict:
-            case Verdict.SAME:
-                after[name] = value
-            case Verdict.APPLY:
-                write[name] = after[name] = value
-            case Verdict.DRIFT | Verdict.CLASH:
-                kept.append((name, value, shown.get(name, ""), verdict))
-            case Verdict.UNMANAGED:  # configured.said() has no such field
-                pass
+        if verdict is Verdict.SAME:
+            after[name] = value
+        elif verdict is Verdict.APPLY:
+            write[name] = after[name] = value
+        else:
+            kept.append((name, value, shown.get(name, ""), verdict))
     return Merged(Words(**write), Words(**after), tuple(kept))
 
 

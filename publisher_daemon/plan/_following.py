@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
-from publisher_daemon.merge import Verdict, merge_words
+from publisher_daemon.merge import merge_words
 from publisher_daemon.model import (
     Adopt,
     Describe,
@@ -15,7 +14,6 @@ from publisher_daemon.model import (
     RemoteResource,
     Replace,
     SourceFile,
-    Words,
 )
 from publisher_daemon.plan._desk import Desk, identity_of
 from publisher_daemon.plan._refusals import refuse_pin
@@ -92,7 +90,7 @@ def _words(
         # the default title is a proposal: a better one from a person is no drift
         kept = tuple(one for one in merged.kept if one[0] != "title")
     desk.drifts.extend((file.key, name, ours, theirs) for name, ours, theirs, _ in kept)
-    applied = _base_after(merged.applied, entry.applied, kept)
+    applied = merged.applied
     identity = identity_of(file)
     if write.said():
         desk.act(
@@ -113,15 +111,3 @@ def _words(
     elif behind or entry.restore is not None or applied != entry.applied:
         after = replace(entry, restore=None, reset_to=None, applied=applied)
         desk.act(Adopt(after, "the ledger was behind the portal"))
-
-
-def _base_after(
-    applied: Words, before: Words, kept: Iterable[tuple[str, str, str, Verdict]]
-) -> Words:
-    """The merge base, where what was left to a colleague keeps its old base."""
-    said = applied.said()
-    for name, _, _, _ in kept:
-        old = before.said().get(name)
-        if old is not None:
-            said[name] = old
-    return Words(**said)

@@ -30,6 +30,7 @@ from publisher_daemon.model import (
     Forget,
     Hold,
     Identify,
+    Identity,
     Keep,
     Plan,
     Policy,
@@ -536,10 +537,10 @@ class World:
         self.answered.clear()
 
     def _is_said(self, key: ResourceKey) -> bool:
-        found = self.portal.resources.get(self.ledger.entries[key].resource)
-        return found is None or (
-            found.source is not None and found.source[:2] == (key.folder, key.path)
-        )
+        entry = self.ledger.entries[key]
+        found = self.portal.resources.get(entry.resource)
+        said = Identity(key.folder, key.path, entry.fingerprint.sha1)
+        return found is None or found.source == said
 
     def run_pass(self) -> None:
         """A pass, perhaps cut short by a crash, while others go on with their lives."""
