@@ -447,6 +447,7 @@ class World:
                 new = self.some_key()
                 if key in self.files and key != new:
                     self.files[new] = self.files.pop(key)
+                    self.wanted.clear()  # another name may be another rule's
                     self.say(f"folder     {key.folder}/{key.path} -> {new.folder}/{new.path}")
             case _:
                 self.write(key, self.rng.choice(CONTENTS))
