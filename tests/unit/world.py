@@ -492,7 +492,7 @@ class World:
         self.wanted.pop(target, None)
         entry = next((one for one in self.ledger.entries.values() if one.resource == target), None)
         quiet = not self.in_pass and not self.portal.late and not self.ledger.attempts
-        if entry is None or not quiet or entry.restore is not None:
+        if entry is None or not quiet or entry.restore or entry.key not in self.files:
             return
         configured = self.titles.get(entry.key.path)
         if configured is None or configured == entry.applied.title:
