@@ -25,6 +25,7 @@ _DAY = 86400.0
 _SOON = 30
 #: a clock wrong by so many seconds is told, and by so many is an error: "today" may be another day
 _DOUBTFUL, _WRONG = 300.0, 3600.0
+_SILENT = " does not answer: "
 #: the portal's own words, in the message of its refusal
 _SAID = re.compile(r"\((?:\d+: )?(.+)\)")
 _OTHER = {"demo.data.gouv.fr": "www.data.gouv.fr", "www.data.gouv.fr": "demo.data.gouv.fr"}
@@ -81,7 +82,8 @@ def _not_reached(trouble: Exception, url: str, where: str) -> Finding:
     if isinstance(trouble, PortalUnreachable) and not (answered and (trouble.status or 0) < 300):
         return error(
             where,
-            f"The portal {url} cannot be reached: {trouble.message}.",
+            # "<host> does not answer: why": the host is told already
+            f"The portal {url} cannot be reached: {trouble.message.rpartition(_SILENT)[2]}.",
             trouble.hint or _way(trouble.message),
             "portal.unreachable",
         )

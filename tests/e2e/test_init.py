@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Api
+from colleague import Api
 from launcher import Sandbox
 from producer import Producer
 

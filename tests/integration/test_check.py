@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import socket
+import ssl
 import tempfile
 import threading
 import time
@@ -17,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Api
+import trustme
+from colleague import Api
 from launcher import Sandbox
 from producer import Producer
 
@@ -54,7 +56,9 @@ def line_of(producer: Producer, text: str) -> str:
 
 
 @contextmanager
-def answering(status: int, headers: dict[str, str], body: bytes) -> Iterator[str]:
+def answering(
+    status: int, headers: dict[str, str], body: bytes, *, tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
     """A web server that is no portal; gives its address."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -69,10 +73,12 @@ def answering(status: int, headers: dict[str, str], body: bytes) -> Iterator[str
             return None
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
@@ -395,6 +401,34 @@ def test_a_name_nobody_knows_is_told(producer: Producer) -> None:
     assert "DNS" in finding["right"]
 
 
+def test_an_unknown_authority_is_told_with_the_setting_to_write(producer: Producer) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
+
+    with answering(200, {}, b"", tls=tls) as url:
+        producer.url = url
+        finding = found(producer, "portal.unreachable", exits=75)
+
+    assert "certificate is not trusted" in finding["what"]
+    assert "`[portal] ca_file`" in finding["right"]
+
+
+def test_a_proxy_that_does_not_answer_is_told_as_the_proxy(producer: Producer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        closed = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    producer.configure()
+    other = producer.home / "other.toml"
+    other.write_text(
+        producer.config.read_text().replace("[daemon]", f'proxy = "{closed}"\n[daemon]')
+    )
+
+    answer = producer.ask("check", "--config", str(other), code=75)
+
+    (finding,) = [each for each in answer["findings"] if each["code"] == "portal.unreachable"]
+    assert "through the proxy" in finding["what"]
+    assert "the proxy's address" in finding["right"]
+
+
 @pytest.mark.parametrize(
     ("status", "headers", "body"),
     [
@@ -461,6 +495,33 @@ def test_a_dataset_that_cannot_be_fed_is_told_with_what_to_do(
     assert finding["level"] == "error"
     assert finding["where"] == line_of(producer, "dataset =")
     assert words in finding["right"]
+
+
+def test_a_harvested_dataset_is_told(producer: Producer, portal: Sandbox, api: Api) -> None:
+    shown = api.json("GET", f"2/datasets/{producer.dataset}/")
+    portal.faults(
+        [
+            {
+                "match": f"GET /api/2/datasets/{producer.dataset}/$",
+                "status": 200,
+                "body": shown | {"harvest": {"domain": "source.example.org"}},
+            }
+        ]
+    )
+
+    assert "harvester" in found(producer, "dataset.harvested", exits=1)["what"]
+
+
+def test_a_dataset_of_very_many_resources_is_told(
+    producer: Producer, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.upload(producer.dataset, "a.csv", b"a")
+    monkeypatch.setattr("publisher_daemon.check._datasets._MANY", 1)
+    producer.configure()
+
+    findings = examine(load(producer.config, {}), clock=time.time)
+
+    assert "dataset.large" in [each.code for each in findings if each.level == "warning"]
 
 
 def test_an_unknown_dataset_is_told_as_absent_or_private(producer: Producer) -> None:
@@ -543,6 +604,41 @@ def test_an_unknown_license_is_an_error_as_it_would_clear_the_portal_s(
 
     assert "clear the license" in finding["what"]
     assert '"lov2"' in finding["right"]
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "known", "code", "right"),
+    [
+        ("frequencies", [{"id": "weekly"}], "dataset.frequency", "Known ones: weekly."),
+        ("resource_types", [{"id": "maine"}], "dataset.type", 'Perhaps "maine" is meant.'),
+        ("schemas", [{"name": "etalab/schema-a"}], "dataset.schema", '"etalab/schema-a"'),
+    ],
+)
+def test_a_word_the_portal_does_not_know_is_told_with_the_nearest(
+    producer: Producer,
+    portal: Sandbox,
+    vocabulary: str,
+    known: list[dict[str, str]],
+    code: str,
+    right: str,
+) -> None:
+    producer.rules = (
+        '[[folders.resources]]\nmatch = "a.csv"\ntype = "main"\nschema = "etalab/schema-b"\n'
+    )
+    producer.more = f'[[datasets]]\nid = "{producer.dataset}"\nfrequency = "daily"\n'
+    path = f"GET /api/1/datasets/{vocabulary}/"
+    portal.faults([{"match": path, "status": 200, "body": known}])
+
+    assert right in found(producer, code, exits=1)["right"]
+
+
+def test_schemas_are_not_checked_when_their_catalogue_is_down(
+    producer: Producer, portal: Sandbox
+) -> None:
+    producer.rules = '[[folders.resources]]\nmatch = "a.csv"\nschema = "etalab/schema-b"\n'
+    portal.faults([{"match": "GET /api/1/datasets/schemas/", "status": 503}])
+
+    assert found(producer, "dataset.schemas_unknown", exits=0)["level"] == "warning"
 
 
 def test_a_portal_that_fails_on_one_dataset_is_told_with_the_others(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from publisher_daemon.check import Finding, exit_code, of_configuration
-from publisher_daemon.check._folders import Seen, limits
+from publisher_daemon.check._folders import Seen, _held, limits
 from publisher_daemon.check._state import holder, state
 from publisher_daemon.errors import ConfigInvalid
 from publisher_daemon.ledger import Ledger
@@ -93,6 +94,21 @@ def test_polled_folders_need_no_watch(tmp_path: Path) -> None:
     proc = kernel(tmp_path, watches=1, instances=1)
 
     assert not list(limits([seen(directories=9, network=True)], "here", proc))
+
+
+def test_a_network_share_is_fine_when_it_is_polled() -> None:
+    told = list(_held(Seen(WATCH, "here", network=True, paths=["a.csv"]), 0))
+
+    assert [each.level for each in told] == ["ok"]
+    assert "regular scans, every 30 s. It is a network share" in told[0].what
+
+
+def test_events_alone_on_a_network_share_are_doubtful() -> None:
+    watch = replace(WATCH, observe="events")
+
+    told = list(_held(Seen(watch, "here", network=True, paths=["a.csv"]), 0))
+
+    assert 'observe = "auto"' in told[1].right
 
 
 def test_no_limit_is_told_where_the_kernel_tells_none(tmp_path: Path) -> None:
