@@ -24,6 +24,7 @@ from publisher_daemon.config import Settings, looks_like_dataset_id
 from publisher_daemon.errors import (
     ConfigInvalid,
     CredentialRefused,
+    FolderUnreadable,
     LedgerBroken,
     PortalError,
     PortalRefused,
@@ -155,6 +156,8 @@ def build(
     pinned = resolve_slugs(settings, portal, ledger, pin=pin)
     base = replace(settings.policy(pinned, yes=yes), settings=settings.digest())
     folders = {(watch.dataset, watch.name): Folder(watch) for watch in base.watches}
+    for watch in base.watches:
+        _recognise(folders[watch.dataset, watch.name], watch, ledger)
     vocabulary = Vocabulary(portal, ledger, time.time)
 
     def policy() -> Policy:
@@ -178,8 +181,40 @@ def build(
     )
 
 
+def _recognise(folder: Folder, watch: Watch, ledger: Ledger) -> None:
+    """Expect the folder that was there last time, so that an unmounted share is not taken for it.
+
+    Another file system, or mount, that holds a file as we published it is the same folder moved
+    (a new disk, a container): then it is taken as it is.
+    """
+    kept = ledger.presence(watch.dataset, watch.name)
+    if kept is None:
+        return
+    try:
+        found = folder.presence()
+    except FolderUnreadable:
+        found = kept
+    if found != kept:
+        entries = ledger.read(watch.dataset).entries.values()
+        known = {entry.key.path: entry.stamp for entry in entries if entry.key.folder == watch.name}
+        try:
+            same = any(
+                (before := known.get(sighting.key.path)) is not None
+                and (before.size, before.mtime_ns) == (sighting.stamp.size, sighting.stamp.mtime_ns)
+                for sighting in folder.scan()
+            )
+        except FolderUnreadable:
+            same = False
+        if same or not known:
+            return
+    folder.expect(kept)
+
+
 def remember(office: Office, report: Report) -> None:
     """Keep for ``status`` what the pass learned of its dataset."""
+    for watch in office.watches:
+        if watch.dataset == report.dataset:
+            _keep_presence(office.folders[watch.dataset, watch.name], watch, office.ledger)
     found = office.reconciler.dataset(report.dataset)
     before = office.ledger.datasets().get(report.dataset)
     facts = before or DatasetFacts(report.dataset)
@@ -194,6 +229,13 @@ def remember(office: Office, report: Report) -> None:
     )
     if facts != before:
         office.ledger.remember_dataset(facts)
+
+
+def _keep_presence(folder: Folder, watch: Watch, ledger: Ledger) -> None:
+    """Remember which directory the folder is, once it was looked at without complaint."""
+    found = folder.identity
+    if found is not None and found != ledger.presence(watch.dataset, watch.name):
+        ledger.remember_presence(watch.dataset, watch.name, found)
 
 
 # ------------------------------------------------------------------------------------------- once
@@ -448,6 +490,8 @@ class Daemon:
             self._stop.wait(TICK)
             office.vocabulary.refresh() if office.gate.closed is None else None
             dead = [worker.name for worker in workers if not worker.is_alive()]
+            if not watcher.is_alive():
+                dead.append("watcher")
             if dead and not self._fatal and not self._stop_or_reload():
                 self._fatal.append(RuntimeError(f"the thread {dead[0]} died"))
             now = self._ledger.changed()
@@ -464,6 +508,10 @@ class Daemon:
         for request in self._ledger.take_requests():
             log.info("request.taken", verb=request.verb, dataset=request.dataset, path=request.path)
             todo = [request.dataset] if request.dataset else office.datasets
+            if request.detail == "yes":
+                for (dataset, _), folder in office.folders.items():
+                    if dataset in todo:
+                        folder.expect(None)
             reason = Reason.REFRESH if request.verb == "refresh" else Reason.RETRY
             for dataset in todo:
                 lanes.wake(dataset, reason)

@@ -47,7 +47,7 @@ class Producer:
         key = self.home / "api-key"
         key.write_text(self.key)
         key.chmod(0o600)
-        daemon = {"state_dir": f'"{self.state}"', "grace": '"3s"', **self.settings}
+        daemon = {"state_dir": f'"{self.state}"', "grace": '"1500ms"', **self.settings}
         folder = {
             "path": f'"{self.folder}"',
             "dataset": f'"{self.dataset}"',

@@ -24,6 +24,9 @@ def do_retry(arguments: argparse.Namespace) -> int:
 
     def mark(ledger: Ledger) -> tuple[DatasetId, ...]:
         watches = settings.watches(status.pins(settings, ledger))
+        if arguments.yes:
+            for watch in watches:
+                ledger.forget_presence(watch.dataset, watch.name)
         if not arguments.path:
             ledger.force(None, yes=arguments.yes)
             return datasets_of(watches)
@@ -132,7 +135,7 @@ def _here_or_there(
                 pass
         except LedgerBusy:
             for dataset in todo:
-                ledger.ask("retry", dataset, None, None)
+                ledger.ask("retry", dataset, None, "yes" if yes else None)
             return _answer(arguments, settings, keys, asked=True, code=0)
     finally:
         ledger.close()

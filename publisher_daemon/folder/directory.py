@@ -212,6 +212,11 @@ class Folder:
 
         return self._patience.call(look)
 
+    @property
+    def identity(self) -> str | None:
+        """Which folder the last look that went well saw; None before it."""
+        return self._identity
+
     def expect(self, identity: str | None) -> None:
         """From now on anything but this identity is another folder; None: the next one found."""
         self._identity = identity
@@ -254,7 +259,7 @@ class Folder:
             raise FolderGone(
                 f"Another file system than before stands at {self._watch.path}"
                 f" ({_say(found)} instead of {_say(self._identity)}).",
-                hint="Mount the right one again; if the change is meant, restart the service.",
+                hint="Mount the right one again; if the change is meant: `publisher-daemon retry --yes`.",
             )
         if self._inode not in {None, inode}:
             if self._had_files and not os.listdir(root.descriptor):  # noqa: PTH208 - a descriptor

@@ -436,6 +436,13 @@ class Ledger:
                 "INSERT OR REPLACE INTO presence VALUES (?, ?, ?)", (dataset, folder, identity)
             )
 
+    def forget_presence(self, dataset: DatasetId, folder: str) -> None:
+        """Take the next directory found there for the folder: a person says so."""
+        with self._write() as connection:
+            connection.execute(
+                "DELETE FROM presence WHERE dataset=? AND folder=?", (dataset, folder)
+            )
+
     # ------------------------------------------------------------- the command line, and a cache
 
     def ask(

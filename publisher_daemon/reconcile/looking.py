@@ -145,15 +145,7 @@ class Looker:
                 else:
                     look.candidates.append((watch, sighting))
         except FolderUnreadable as error:
-            why = f"{error.message} {error.hint}" if error.hint else error.message
-            look.troubles[watch.name] = why
-            look.present |= known
-            look.waiting.extend(
-                Hold(standing.key, standing.code, standing.why, standing.not_before, standing.state)
-                for standing in look.record.standings.values()
-                if standing.key.folder == watch.name
-            )
-            log.warning("folder.lost", folder=watch.name, path=watch.path, why=why)
+            self._unreadable(look, watch.name, error)
             return
         look.present |= seen
         if paths is not None:
@@ -170,14 +162,31 @@ class Looker:
         look.complete.add(watch.name)
         look.looked |= seen
 
+    @staticmethod
+    def _unreadable(look: _Look, folder: str, error: FolderUnreadable) -> None:
+        """Conclude nothing about a folder that cannot be read: all stands as it stood."""
+        look.troubles[folder] = f"{error.message} {error.hint}" if error.hint else error.message
+        look.complete.discard(folder)
+        look.present |= {key for key in look.record.entries if key.folder == folder}
+        look.waiting.extend(
+            Hold(standing.key, standing.code, standing.why, standing.not_before, standing.state)
+            for standing in look.record.standings.values()
+            if standing.key.folder == folder
+        )
+
     # --------------------------------------------------------------------------------- settling
 
     def _settle(self, look: _Look, watches: Iterable[Watch], *, once: bool) -> None:
-        sightings: list[Sighting] = []
+        # the full scan does not say who writes; this look does
+        asked: dict[tuple[DatasetId, str], list[str]] = {}
         for watch, sighting in look.candidates:
-            # the full scan does not say who writes; this look does
-            folder = self._folders[watch.dataset, watch.name]
-            sightings.extend(folder.scan([sighting.key.path]))
+            asked.setdefault((watch.dataset, watch.name), []).append(sighting.key.path)
+        sightings: list[Sighting] = []
+        for place, paths in asked.items():
+            try:
+                sightings.extend(self._folders[place].scan(paths))
+            except FolderUnreadable as error:
+                self._unreadable(look, place[1], error)
         dataset = look.policy.watches[0].dataset
         now, wall = self._monotonic(), self._clock()
         settled = settle(
@@ -198,11 +207,28 @@ class Looker:
             look.recheck(wall + max(0.0, settled.recheck_at - now))
         for sighting in settled.ready:
             self._read(look, sighting)
+        self._look_where_they_came_from(look)
         if look.audit:
             look.files.extend(
                 self._source(look.policy, sighting, entry.fingerprint)
                 for sighting, entry in look.unchanged
             )
+
+    def _look_where_they_came_from(self, look: _Look) -> None:
+        """A new file with a published file's bytes may be that file, renamed: is that one gone?
+
+        A narrow look takes what it was not told about as present, and the two halves of a renaming
+        may come in two hints.
+        """
+        fresh = {file.fingerprint for file in look.files if file.key not in look.record.entries}
+        if not fresh:
+            return
+        for key, entry in look.record.entries.items():
+            if entry.fingerprint not in fresh or key not in look.present or key in look.looked:
+                continue
+            folder = self._folders.get((key.dataset, key.folder))
+            if key.folder in look.complete and folder and not folder.exists(key.path):
+                look.present.discard(key)
 
     def _read(self, look: _Look, sighting: Sighting) -> None:
         key = sighting.key

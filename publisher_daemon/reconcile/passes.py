@@ -119,6 +119,8 @@ class _Pass:
     policy: Policy
     record: Record
     seen: Seen
+    #: the record's own entries, kept up to date while actions are applied
+    entries: dict[ResourceKey, Entry] = field(default_factory=dict)
     resources: dict[ResourceId, RemoteResource] = field(default_factory=dict)
     remote: Remote | None = None
     stale: bool = True
@@ -130,6 +132,22 @@ class _Pass:
     answered: set[int] = field(default_factory=set)
     read_only: PortalBusy | None = None
     drifts: tuple[tuple[ResourceKey, str, str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        self.know(self.record)
+
+    def own(self, entry: Entry) -> None:
+        """Take over what was just written in the ledger, without reading it all again."""
+        self.entries[entry.key] = entry
+
+    def disown(self, key: ResourceKey) -> None:
+        """Forget an entry as the ledger just did."""
+        self.entries.pop(key, None)
+
+    def know(self, record: Record) -> None:
+        """Start from what the ledger says."""
+        self.entries = dict(record.entries)
+        self.record = replace(record, entries=self.entries)
 
     def folderful(self) -> Folderful:
         waiting = self.seen.waiting + tuple(self.dropped.values())
@@ -288,7 +306,7 @@ class Reconciler:
                     self._fail(run, action.file, run.read_only)
                     continue
                 acted = self._apply(run, action) or acted
-            run.record = self._ledger.read(run.dataset)
+            run.know(self._ledger.read(run.dataset))
             if not acted and not run.stale:
                 break
         self._verify_again(run)
@@ -329,7 +347,7 @@ class Reconciler:
                 case Withdraw():
                     self._withdraw(run, action)
                 case Adopt() | Rename() | Abandon() | Forget() | Keep():
-                    self._note(action)
+                    self._note(run, action)
         except SourceChanged as moved:
             run.dropped[action_key(action)] = Hold(
                 action_key(action),
@@ -442,7 +460,7 @@ class Reconciler:
             run.policy,
             self._clock(),
         )
-        run.record = replace(run.record, entries={**run.record.entries, file.key: entry})
+        run.own(entry)
         for action in small.actions:
             self._apply(run, action)
 
@@ -471,6 +489,7 @@ class Reconciler:
             )
             raise
         run.resources[found.id] = found
+        run.own(entry)
         event = "resource.described" if isinstance(action, Describe) else "resource.identified"
         self._ledger.finish(attempt, entry, now=self._clock(), action=event, detail=words.said())
         log.info(
@@ -482,6 +501,8 @@ class Reconciler:
         )
 
     def _withdraw(self, run: _Pass, action: Withdraw) -> None:
+        if self._folders[run.dataset, action.key.folder].exists(action.key.path):
+            raise SourceChanged("it is back")
         attempt = self._ledger.begin(
             action.key, "withdraw", now=self._clock(), resource=action.resource
         )
@@ -497,6 +518,7 @@ class Reconciler:
             raise
         run.resources.pop(action.resource, None)
         self._ledger.forget(action.key, now=self._clock(), action="resource.withdrawn")
+        run.disown(action.key)
         self._ledger.close_attempt(attempt, now=self._clock(), action="resource.withdrawn")
         self._ledger.stand([_withdrawn(action.key, self._clock())])
         log.warning(
@@ -506,7 +528,7 @@ class Reconciler:
             resource_id=action.resource,
         )
 
-    def _note(self, action: Adopt | Rename | Abandon | Forget | Keep) -> None:
+    def _note(self, run: _Pass, action: Adopt | Rename | Abandon | Forget | Keep) -> None:
         """Do what only the ledger sees."""
         now, path = self._clock(), readable(action_key(action).path)
         match action:
@@ -515,9 +537,12 @@ class Reconciler:
                 self._ledger.finish(
                     action.attempt, action.entry, now=now, action=event, detail={"why": action.why}
                 )
+                run.own(action.entry)
                 log.info(event, path=path, resource_id=action.entry.resource, why=action.why)
             case Rename():
                 self._ledger.rename(action.old, action.entry, now=now)
+                run.disown(action.old)
+                run.own(action.entry)
                 log.info(
                     "resource.renamed",
                     path=path,
@@ -532,13 +557,16 @@ class Reconciler:
             case Forget():
                 event = "resource.withdrawn" if action.why == "withdrawn" else "resource.forgotten"
                 self._ledger.forget(action.key, now=now, action=event)
+                run.disown(action.key)
                 if action.why == "withdrawn":
                     self._ledger.stand([_withdrawn(action.key, now)])
                 log.info(event, path=path, resource_id=action.resource, why=action.why)
             case Keep():
-                entry = self._ledger.read(action.key.dataset).entries.get(action.key)
+                entry = run.record.entries.get(action.key)
                 if entry is not None:
-                    self._ledger.touch(replace(entry, gone_since=now))
+                    kept = replace(entry, gone_since=now)
+                    self._ledger.touch(kept)
+                    run.own(kept)
                 log.info(
                     "resource.kept",
                     path=path,
@@ -789,7 +817,9 @@ def _without_grace(record: Record, answered: set[int]) -> Record:
     if not answered:
         return record
     attempts = tuple(
-        replace(attempt, started_at=float("-inf")) if attempt.id in answered else attempt
+        replace(attempt, started_at=float("-inf"), sent_at=None)
+        if attempt.id in answered
+        else attempt
         for attempt in record.attempts
     )
     return replace(record, attempts=attempts)
