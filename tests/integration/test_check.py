@@ -617,6 +617,7 @@ def test_an_unknown_license_is_an_error_as_it_would_clear_the_portal_s(
 def test_a_word_the_portal_does_not_know_is_told_with_the_nearest(
     producer: Producer,
     portal: Sandbox,
+    *,
     vocabulary: str,
     known: list[dict[str, str]],
     code: str,
