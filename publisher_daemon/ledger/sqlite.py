@@ -236,16 +236,16 @@ class Ledger:
                     *_key_row(key), kind, now, fingerprint.sha1 if fingerprint else None,
                     fingerprint.size if fingerprint else None, _stamp_text(stamp), name, resource,
                     before.sha1 if before else None, before.size if before else None, title,
-                    json.dumps(words.said()), 0,
+                    json.dumps(words.said()), 0, None,
                 ),
             )  # fmt: skip
             number = cursor.lastrowid
         return replace(attempt, id=number or 0)
 
-    def sent(self, attempt: Attempt) -> None:
-        """Commit that the request's last byte is about to go."""
+    def sent(self, attempt: Attempt, *, now: float) -> None:
+        """Commit that the request's last byte is about to go: its grace counts from here."""
         with self._write() as connection:
-            connection.execute("UPDATE attempt SET sent=1 WHERE id=?", (attempt.id,))
+            connection.execute("UPDATE attempt SET sent=1, sent_at=? WHERE id=?", (now, attempt.id))
 
     def finish(
         self,
@@ -489,7 +489,7 @@ _ENTRY = (
 )
 _ATTEMPT_COLUMNS = (
     "dataset, folder, path, kind, started_at, sha1, size, stamp, name, resource, before_sha1, "
-    "before_size, title, words, sent"
+    "before_size, title, words, sent, sent_at"
 )
 _ATTEMPT = f"id, {_ATTEMPT_COLUMNS}"
 _STANDING = (
@@ -549,6 +549,7 @@ def _attempt(row: tuple[Any, ...]) -> Attempt:
         title=row[13],
         words=Words(**json.loads(row[14])),
         sent=bool(row[15]),
+        sent_at=row[16],
     )
 
 

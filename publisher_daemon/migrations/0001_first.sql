@@ -36,7 +36,8 @@ CREATE TABLE attempt (
     before_size INTEGER,
     title      TEXT,
     words      TEXT NOT NULL,
-    sent       INTEGER NOT NULL DEFAULT 0
+    sent       INTEGER NOT NULL DEFAULT 0,
+    sent_at    REAL                -- when its last byte was about to go
 );
 
 CREATE INDEX attempt_dataset ON attempt (dataset);

@@ -396,7 +396,7 @@ class Reconciler:
                         source,
                         file.fingerprint,
                         file.name,
-                        lambda: self._ledger.sent(attempt),
+                        lambda: self._ledger.sent(attempt, now=self._clock()),
                     )
                 else:
                     found = self._portal.replace(
@@ -405,7 +405,7 @@ class Reconciler:
                         source,
                         file.fingerprint,
                         file.name,
-                        lambda: self._ledger.sent(attempt),
+                        lambda: self._ledger.sent(attempt, now=self._clock()),
                     )
             except OutcomeUnknown as error:
                 if error.status == 500:  # noqa: PLR2004 - udata's own answer: it is at rest
@@ -474,7 +474,7 @@ class Reconciler:
             action.key, kind, now=self._clock(), resource=action.resource, words=words
         )
         try:
-            self._ledger.sent(attempt)
+            self._ledger.sent(attempt, now=self._clock())
             if isinstance(action, Describe):
                 found = self._portal.describe(run.dataset, action.resource, words, action.identity)
                 entry = replace(entry, applied=action.applied, restore=None, reset_to=None)
@@ -507,7 +507,7 @@ class Reconciler:
             action.key, "withdraw", now=self._clock(), resource=action.resource
         )
         try:
-            self._ledger.sent(attempt)
+            self._ledger.sent(attempt, now=self._clock())
             self._portal.withdraw(run.dataset, action.resource)
         except OutcomeUnknown:
             raise

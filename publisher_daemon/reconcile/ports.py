@@ -149,7 +149,7 @@ class Ledger(Protocol):
     ) -> Attempt:
         """Commit an intent before its request."""
 
-    def sent(self, attempt: Attempt) -> None:
+    def sent(self, attempt: Attempt, *, now: float) -> None:
         """Commit that the request's last byte is about to go: from here on it may be done."""
 
     def finish(
