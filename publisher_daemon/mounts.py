@@ -76,8 +76,8 @@ def identity(descriptor: int, mount: Mount | None) -> str:
     return f"{mount.fstype}|{steady}|{mount.root}|{mount.point}"
 
 
-def kind_of(path: str) -> Kind:
-    """The kind of the mount an absolute path lies on, by name: a dead share cannot block this."""
+def mount_at(path: str) -> Mount | None:
+    """The mount an absolute path lies on, by name: a dead share cannot block this."""
     best: Mount | None = None
     with suppress(OSError, ValueError, IndexError):
         for mount in mounts():
@@ -86,7 +86,13 @@ def kind_of(path: str) -> Kind:
             # of two mounts at one point the later one hides the earlier
             if above and (best is None or len(mount.point) >= len(best.point)):
                 best = mount
-    return best.kind if best else "local"
+    return best
+
+
+def kind_of(path: str) -> Kind:
+    """The kind of the mount an absolute path lies on, by name."""
+    mount = mount_at(path)
+    return mount.kind if mount else "local"
 
 
 def below(directory: str) -> frozenset[str]:

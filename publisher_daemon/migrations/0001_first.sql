@@ -1,16 +1,17 @@
 -- What we own (entry), what we were about to do (attempt), why files wait (standing), what was done
--- (history). Paths are bytes: any name a Linux file can have.
+-- (history). Paths are bytes: any name a Linux file can have. Ids and checksums are bytes too (see
+-- them with hex()); other text is bytes where it is not Unicode. SQLite keeps both in such columns.
 
 CREATE TABLE entry (
-    dataset      TEXT NOT NULL,
+    dataset      BLOB NOT NULL,
     folder       TEXT NOT NULL,
     path         BLOB NOT NULL,
-    resource     TEXT NOT NULL,
-    sha1         TEXT NOT NULL,
+    resource     BLOB NOT NULL,
+    sha1         BLOB NOT NULL,
     size         INTEGER NOT NULL,
-    stamp        TEXT,               -- size, mtime_ns, ctime_ns, inode; NULL: read the file again
-    permalink    TEXT NOT NULL,
-    applied      TEXT NOT NULL,      -- JSON: the base of the three-way merge of words
+    stamp        BLOB,               -- size, mtime_ns, ctime_ns, inode; NULL: read the file again
+    permalink    TEXT NOT NULL,      -- * at its end: then comes the resource's id
+    applied      TEXT NOT NULL,      -- JSON: the base of the three-way merge of words; or nothing
     restore      TEXT,
     reset_to     TEXT,
     gone_since   REAL,
@@ -22,17 +23,17 @@ CREATE UNIQUE INDEX entry_resource ON entry (resource);
 
 CREATE TABLE attempt (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
-    dataset    TEXT NOT NULL,
+    dataset    BLOB NOT NULL,
     folder     TEXT NOT NULL,
     path       BLOB NOT NULL,
     kind       TEXT NOT NULL,
     started_at REAL NOT NULL,
-    sha1       TEXT,
+    sha1       BLOB,
     size       INTEGER,
-    stamp      TEXT,
+    stamp      BLOB,
     name       TEXT,
-    resource   TEXT,
-    before_sha1 TEXT,
+    resource   BLOB,
+    before_sha1 BLOB,
     before_size INTEGER,
     title      TEXT,
     words      TEXT NOT NULL,
@@ -43,7 +44,7 @@ CREATE TABLE attempt (
 CREATE INDEX attempt_dataset ON attempt (dataset);
 
 CREATE TABLE standing (
-    dataset     TEXT NOT NULL,
+    dataset     BLOB NOT NULL,
     folder      TEXT NOT NULL,
     path        BLOB NOT NULL,
     state       TEXT NOT NULL,
@@ -52,7 +53,7 @@ CREATE TABLE standing (
     since       REAL NOT NULL,
     failures    INTEGER NOT NULL,
     not_before  REAL,
-    stamp       TEXT,
+    stamp       BLOB,
     sentry_id   TEXT,
     http_status INTEGER,
     forced      INTEGER NOT NULL DEFAULT 0,
@@ -63,12 +64,12 @@ CREATE TABLE standing (
 CREATE TABLE history (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     at       REAL NOT NULL,
-    dataset  TEXT NOT NULL,
+    dataset  BLOB NOT NULL,
     folder   TEXT NOT NULL,
     path     BLOB NOT NULL,
     action   TEXT NOT NULL,
-    resource TEXT,
-    sha1     TEXT,
+    resource BLOB,
+    sha1     BLOB,
     size     INTEGER,
     detail   TEXT NOT NULL
 );
@@ -78,18 +79,18 @@ CREATE INDEX history_at ON history (at);
 
 -- one JSON document per dataset: its title, its page, when it was last looked at
 CREATE TABLE dataset (
-    dataset TEXT PRIMARY KEY,
+    dataset BLOB PRIMARY KEY,
     facts   TEXT NOT NULL,
     applied TEXT NOT NULL DEFAULT '{}'
 ) WITHOUT ROWID;
 
 CREATE TABLE pin (
     name    TEXT PRIMARY KEY,
-    dataset TEXT NOT NULL
+    dataset BLOB NOT NULL
 ) WITHOUT ROWID;
 
 CREATE TABLE presence (
-    dataset  TEXT NOT NULL,
+    dataset  BLOB NOT NULL,
     folder   TEXT NOT NULL,
     identity TEXT NOT NULL,
     PRIMARY KEY (dataset, folder)
@@ -98,7 +99,7 @@ CREATE TABLE presence (
 CREATE TABLE request (
     id      INTEGER PRIMARY KEY AUTOINCREMENT,
     verb    TEXT NOT NULL,
-    dataset TEXT,
+    dataset BLOB,
     path    BLOB,
     detail  TEXT
 );

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from publisher_daemon.ledger import Ledger
-from publisher_daemon.model import DatasetId, Fingerprint, ResourceId, ResourceKey, Stamp, Words
+from publisher_daemon.ledger import DatasetFacts, Ledger, Request
+from publisher_daemon.model import (
+    DatasetId,
+    Entry,
+    Fingerprint,
+    Record,
+    ResourceId,
+    ResourceKey,
+    Stamp,
+    Standing,
+    State,
+    Words,
+)
 
 DATASET = DatasetId("5bbb6d6cff66bd4dc17bfd5a")
 KEY = ResourceKey(DATASET, "air", "2026/mesures.csv")
@@ -55,3 +69,298 @@ def test_the_instant_of_the_last_byte_is_kept(ledger: Ledger, tmp_path: Path) ->
     assert reopened(tmp_path).read(DATASET).attempts == (
         replace(attempt, sent=True, sent_at=700.0),
     )
+
+
+def entry(key: ResourceKey = KEY, resource: str = "r1", **changes: Any) -> Entry:
+    whole = Entry(
+        key=key,
+        resource=ResourceId(resource),
+        fingerprint=BYTES,
+        stamp=STAMP,
+        permalink=f"https://portal.example/fr/datasets/r/{resource}",
+        applied=Words(title="Mesures", description="…"),
+        restore="Mesures 2026",
+        reset_to="mesures.csv",
+        published_at=100.0,
+    )
+    return replace(whole, **changes)
+
+
+def standing(key: ResourceKey = KEY, **changes: Any) -> Standing:
+    whole = Standing(
+        key=key,
+        state=State.FAILED,
+        code="refused",
+        why="The portal refuses it.",
+        since=100.0,
+        failures=3,
+        not_before=200.0,
+        stamp=STAMP,
+        sentry_id="abc",
+        http_status=415,
+        settings="digest",
+    )
+    return replace(whole, **changes)
+
+
+UUID = "0b6ed8b6-3a3e-4b0e-9b6e-0c5a3b1c2d3e"
+OTHER = ResourceKey(DATASET, "air", "2026/autre.csv")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        entry(),
+        entry(resource=UUID),
+        entry(permalink=""),
+        entry(permalink="https://portal.example/*"),
+        entry(stamp=None, applied=Words(), restore=None, reset_to=None, gone_since=7.5),
+        entry(ResourceKey(DATASET, "air", "\udce9t\udce9.csv")),
+        entry(ResourceKey(DatasetId("slug"), "\udcff", "a"), restore="\ud800", reset_to="\udcff"),
+        entry(fingerprint=Fingerprint("ABCDEF", 2**40), stamp=Stamp(2**40, -5, -6, 2**63 + 1)),
+    ],
+)  # fmt: skip
+def test_an_entry_is_read_as_it_was_written(ledger: Ledger, tmp_path: Path, written: Entry) -> None:
+    ledger.finish(None, written, now=101.0, action="resource.created")
+
+    record = reopened(tmp_path).read(written.key.dataset)
+
+    assert record.entries == {written.key: written}
+    assert ledger.entry_of(written.resource) == written.key
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        standing(),
+        standing(why="“\udcff” cannot be read", code="\udc80", sentry_id="\ud800"),
+        standing(not_before=None, stamp=None, sentry_id=None, http_status=None, forced=True),
+    ],
+)
+def test_a_standing_is_read_as_it_was_written(
+    ledger: Ledger, tmp_path: Path, written: Standing
+) -> None:
+    ledger.stand([written, standing(OTHER)])
+
+    assert reopened(tmp_path).read(DATASET).standings == {KEY: written, OTHER: standing(OTHER)}
+
+    ledger.stand([standing(OTHER, failures=4)], cleared=[KEY])
+
+    assert reopened(tmp_path).read(DATASET).standings == {OTHER: standing(OTHER, failures=4)}
+
+
+def test_text_that_is_not_unicode_is_kept_everywhere(ledger: Ledger) -> None:
+    odd = "\udce9\ud800"
+    attempt = ledger.begin(KEY, "describe", now=1.0, name=odd, title=odd, words=Words(odd))
+    ledger.finish(None, entry(), now=2.0, action="resource.created", detail={odd: odd})
+    ledger.remember_presence(DATASET, odd, odd)
+    ledger.remember_dataset(DatasetFacts(DATASET, title=odd, trouble=odd))
+    ledger.apply(DATASET, {"title": odd})
+    ledger.cache_put(odd, odd, 1.0)
+    ledger.pin(odd, DATASET)
+    ledger.ask("retry", None, "\udce9.csv", odd)
+
+    assert ledger.read(DATASET).attempts == (attempt,)
+    assert ledger.history()[0].detail == {odd: odd}
+    assert ledger.presence(DATASET, odd) == odd
+    assert ledger.datasets()[DATASET].title == odd
+    assert ledger.applied(DATASET) == {"title": odd}
+    assert ledger.cache_get(odd) == (odd, 1.0)
+    assert ledger.pinned(odd) == DATASET
+    assert ledger.take_requests() == [Request("retry", None, "\udce9.csv", odd)]
+
+
+def test_finishing_closes_the_attempt_and_clears_the_standing_at_once(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    attempt = ledger.begin(KEY, "upload", now=100.0, fingerprint=BYTES)
+    other = ledger.begin(OTHER, "upload", now=100.0, fingerprint=BYTES)
+    ledger.stand([standing(), standing(OTHER)])
+
+    ledger.finish(attempt, entry(), now=101.0, action="resource.created", detail={"status": 201})
+
+    after = reopened(tmp_path)
+    assert after.read(DATASET) == Record({KEY: entry()}, (other,), {OTHER: standing(OTHER)})
+    (row,) = after.history()
+    assert (row.at, row.key, row.action, row.resource, row.sha1, row.size, row.detail) == (
+        101.0, KEY, "resource.created", "r1", BYTES.sha1, 8, {"status": 201}
+    )  # fmt: skip
+
+
+def test_an_attempt_is_finished_by_its_number_too(ledger: Ledger) -> None:
+    attempt = ledger.begin(KEY, "upload", now=100.0)
+
+    ledger.finish(attempt.id, entry(), now=101.0, action="resource.adopted")
+
+    assert ledger.read(DATASET).attempts == ()
+
+
+def test_attempt_numbers_are_never_given_again(ledger: Ledger) -> None:
+    first = ledger.begin(KEY, "upload", now=1.0)
+    ledger.close_attempt(first, now=2.0, action="attempt.abandoned")
+
+    assert ledger.begin(KEY, "upload", now=3.0).id > first.id
+
+
+def test_closing_an_attempt_leaves_the_entry_and_the_standing(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    ledger.finish(None, entry(), now=99.0, action="resource.created")
+    ledger.stand([standing()])
+    attempt = ledger.begin(KEY, "replace", now=100.0, resource=ResourceId("r1"))
+
+    ledger.close_attempt(attempt, now=101.0, action="attempt.abandoned", detail={"why": "x"})
+
+    after = reopened(tmp_path)
+    assert after.read(DATASET) == Record({KEY: entry()}, (), {KEY: standing()})
+    assert [row.action for row in after.history()] == ["attempt.abandoned", "resource.created"]
+
+
+def test_a_renamed_file_keeps_its_resource(ledger: Ledger, tmp_path: Path) -> None:
+    old = ResourceKey(DATASET, "air", "\udce9.csv")
+    ledger.finish(None, entry(old), now=99.0, action="resource.created")
+    ledger.stand([standing(old)])
+
+    ledger.rename(old, entry(OTHER), now=100.0)
+
+    after = reopened(tmp_path)
+    assert after.read(DATASET) == Record({OTHER: entry(OTHER)})
+    assert after.history()[0].detail == {"old_folder": "air", "old_path": "\\xe9.csv"}
+
+
+def test_a_resource_has_one_file_at_most(ledger: Ledger) -> None:
+    ledger.touch(entry(KEY))
+    ledger.touch(entry(OTHER))
+
+    assert ledger.read(DATASET).entries == {OTHER: entry(OTHER)}
+
+
+def test_forgetting_keeps_the_history(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.finish(None, entry(), now=99.0, action="resource.created")
+
+    ledger.forget(KEY, now=100.0, action="resource.withdrawn")
+    ledger.forget(OTHER, now=101.0, action="resource.forgotten")
+
+    after = reopened(tmp_path)
+    assert after.read(DATASET) == Record()
+    assert [(row.action, row.resource) for row in after.history()] == [
+        ("resource.forgotten", None), ("resource.withdrawn", "r1"), ("resource.created", "r1"),
+    ]  # fmt: skip
+
+
+def test_touching_rewrites_an_entry_without_history(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.touch(entry())
+    ledger.touch(entry(gone_since=5.0))
+
+    assert reopened(tmp_path).read(DATASET).entries == {KEY: entry(gone_since=5.0)}
+    assert ledger.history() == []
+
+
+def test_datasets_do_not_see_each_other(ledger: Ledger) -> None:
+    there = ResourceKey(DatasetId("f" * 24), "air", KEY.path)
+    ledger.touch(entry())
+    ledger.touch(entry(there, "r2"))
+
+    assert ledger.read(DATASET).entries == {KEY: entry()}
+    assert ledger.read(there.dataset).entries == {there: entry(there, "r2")}
+
+
+def test_a_person_forces_one_file_or_all_that_failed(ledger: Ledger) -> None:
+    ledger.stand([standing(), standing(OTHER)])
+
+    ledger.force([KEY])
+
+    found = ledger.read(DATASET).standings
+    assert found[KEY] == standing(not_before=0.0, failures=0, forced=True)
+    assert found[OTHER] == standing(OTHER)
+
+    ledger.force(None)
+
+    found = ledger.read(DATASET).standings
+    assert found[OTHER] == standing(OTHER, not_before=0.0, failures=0)
+
+    ledger.force(None, yes=True)
+
+    assert all(one.forced for one in ledger.read(DATASET).standings.values())
+
+
+def test_history_is_newest_first_and_answers_questions(ledger: Ledger) -> None:
+    ledger.finish(None, entry(), now=1.0, action="resource.created")
+    ledger.finish(None, entry(OTHER, "r2"), now=2.0, action="resource.created")
+    ledger.finish(None, entry(), now=2.0, action="resource.replaced")
+
+    assert [row.key for row in ledger.history()] == [KEY, OTHER, KEY]
+    assert [row.at for row in ledger.history(path=KEY.path)] == [2.0, 1.0]
+    assert [row.at for row in ledger.history(since=1.5, dataset=DATASET)] == [2.0, 2.0]
+    assert ledger.history(dataset=DatasetId("f" * 24)) == []
+    assert len(ledger.history(limit=1)) == 1
+
+
+def test_old_history_goes_a_few_rows_at_a_time(ledger: Ledger) -> None:
+    for at in range(5):
+        ledger.forget(KEY, now=float(at), action="resource.forgotten")
+
+    assert ledger.prune(3.0, batch=2) == 2
+    assert [row.at for row in ledger.history()] == [4.0, 3.0, 2.0]
+    assert ledger.prune(3.0, batch=2) == 1
+    assert ledger.prune(3.0, batch=2) == 0
+    assert [row.at for row in ledger.history()] == [4.0, 3.0]
+
+
+def test_each_request_is_given_once(ledger: Ledger, tmp_path: Path) -> None:
+    asking = Ledger(tmp_path)
+    version = ledger.changed()
+    asking.ask("retry", DATASET, KEY.path, "yes")
+    asking.ask("refresh", None, None, None)
+
+    assert ledger.changed() != version
+    assert ledger.take_requests() == [
+        Request("retry", DATASET, KEY.path, "yes"),
+        Request("refresh", None, None, None),
+    ]
+    assert ledger.take_requests() == []
+    asking.close()
+
+
+def test_what_is_known_of_datasets_folders_and_slugs_is_kept(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    ledger.apply(DATASET, {"title": "Air", "tags": ["a"]})
+    ledger.remember_dataset(DatasetFacts(DATASET, title="Air", last_pass=5.0))
+    ledger.pin("air", DATASET)
+    ledger.remember_presence(DATASET, "air", "ext4|1|/|/srv")
+    ledger.remember_presence(DATASET, "eau", "ext4|1|/|/srv")
+    ledger.forget_presence(DATASET, "eau")
+
+    after = reopened(tmp_path)
+    assert after.datasets() == {DATASET: DatasetFacts(DATASET, title="Air", last_pass=5.0)}
+    assert after.applied(DATASET) == {"title": "Air", "tags": ["a"]}
+    assert after.applied(DatasetId("f" * 24)) == {}
+    assert (after.pinned("air"), after.pinned("eau")) == (DATASET, None)
+    assert after.presence(DATASET, "air") == "ext4|1|/|/srv"
+    assert after.presence(DATASET, "eau") is None
+    assert after.cache_get("extensions") is None
+
+
+def test_a_reading_is_of_one_instant(ledger: Ledger, tmp_path: Path) -> None:
+    """A file that moves between two datasets' tables is never seen in neither, or in both."""
+    stop = threading.Event()
+
+    def publish() -> None:
+        with closing(Ledger(tmp_path)) as other:
+            while not stop.is_set():
+                attempt = other.begin(KEY, "upload", now=1.0)
+                other.finish(attempt, entry(), now=2.0, action="resource.created")
+                other.forget(KEY, now=3.0, action="resource.forgotten")
+                other.stand([standing()])
+
+    writer = threading.Thread(target=publish)
+    writer.start()
+    try:
+        for _ in range(300):
+            found = ledger.read(DATASET)
+            # the attempt and the entry change places in one transaction, and so does the standing
+            assert not (found.entries and (found.attempts or found.standings))
+    finally:
+        stop.set()
+        writer.join()
