@@ -1,64 +1,67 @@
 """Turns clock times into wakes (APScheduler, memory job store).
 
-Cron lines mean what cron(5) says (Sunday is 0 or 7; day of month *or* day of week): cronsim reads
-them, since APScheduler's own parser numbers the days differently.
+Cron lines are read by ``cron``, as cron(5) means them: APScheduler's own parser numbers the days
+differently. Two hundred datasets with the same line come one after the other, each at its own
+moment of the same minute.
 """
 
 from __future__ import annotations
 
 import random
+import zlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.interval import IntervalTrigger
-from cronsim import CronSim, CronSimError
 
+from publisher_daemon import cron
 from publisher_daemon.errors import ConfigInvalid
 from publisher_daemon.model import DatasetId, Reason
 
 
 def next_cron(line: str, after: float, timezone: str) -> float:
-    """The first instant after ``after`` (UTC seconds) that the cron line names, in that timezone."""
-    zone = ZoneInfo(timezone)
+    """The first instant after ``after`` (UTC seconds) that the cron line names in that timezone."""
     try:
-        found = next(CronSim(line, datetime.fromtimestamp(after, zone)))
-    except (CronSimError, StopIteration) as error:
-        raise ConfigInvalid(
-            f"“{line}” is no schedule that ever comes.",
-            hint='Write five fields as in cron: "0 6 * * 1" is Mondays at 6.',
-        ) from error
-    return found.timestamp()
+        return cron.next_time(line, after, timezone)
+    except cron.CronError as error:
+        raise ConfigInvalid(f"“{line}” {error}.") from error
 
 
 class _Cron(BaseTrigger):  # type: ignore[misc]  # APScheduler is untyped
-    """A cron line as APScheduler wants its triggers."""
+    """A cron line as APScheduler wants its triggers, so many seconds later."""
 
-    def __init__(self, line: str, timezone: str) -> None:
-        self._line, self._timezone = line, timezone
+    def __init__(self, line: str, timezone: str, later: float) -> None:
+        self._line, self._timezone, self._later = line, timezone, later
 
     def get_next_fire_time(
         self, previous_fire_time: datetime | None, now: datetime
     ) -> datetime | None:
         after = max(previous_fire_time, now) if previous_fire_time else now
-        return datetime.fromtimestamp(next_cron(self._line, after.timestamp(), self._timezone), UTC)
+        at = next_cron(self._line, after.timestamp() - self._later, self._timezone)
+        return datetime.fromtimestamp(at + self._later, UTC)
 
 
 class Schedule:
-    """Wakes datasets at their times; a run missed while this ran (a suspended machine) runs once."""
+    """Wakes datasets at their times; a run missed while this ran (a suspended machine) runs once.
+
+    ``jitter`` is the share by which an interval varies; ``spread`` the seconds over which the
+    datasets of one cron line are spread, each always at the same moment.
+    """
 
     def __init__(
         self,
         *,
         timezone: str,
         jitter: float,
+        spread: float = 60.0,
         wake: Callable[[DatasetId, Reason], None],
         clock: Callable[[], float],
     ) -> None:
         self._timezone = timezone
         self._jitter = jitter
+        self._spread = spread
         self._wake = wake
         self._clock = clock
         self._crons: dict[DatasetId, str] = {}
@@ -73,11 +76,15 @@ class Schedule:
         self._crons[dataset] = line
         self._scheduler.add_job(
             self._wake,
-            _Cron(line, self._timezone),
+            _Cron(line, self._timezone, self._later(dataset)),
             (dataset, Reason.REFRESH),
             id=f"{Reason.REFRESH}:{dataset}",
             replace_existing=True,
         )
+
+    def _later(self, dataset: DatasetId) -> float:
+        """The moment of this dataset after the one its line names; the same at each start."""
+        return zlib.crc32(dataset.encode("utf-8", "replace")) / 2**32 * self._spread
 
     def add_every(self, dataset: DatasetId, seconds: float, reason: Reason) -> None:
         """Wake this dataset every so many seconds, spread so that they do not all come at once."""
@@ -114,7 +121,8 @@ class Schedule:
         due = []
         for dataset, line in self._crons.items():
             at = last.get(dataset)
-            if at is None or next_cron(line, at, self._timezone) <= now:
+            later = self._later(dataset)
+            if at is None or next_cron(line, at - later, self._timezone) + later <= now:
                 due.append(dataset)
         for dataset, seconds in self._everys.items():
             at = last.get(dataset)

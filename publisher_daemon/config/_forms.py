@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
@@ -12,8 +12,9 @@ from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BeforeValidator, Field
+
+from publisher_daemon import cron
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
@@ -123,20 +124,8 @@ def _frequency(value: str) -> str:
 
 
 def _cron(value: str) -> str:
-    if len(value.split()) != 5:
-        raise ValueError(f"is not a cron line. {_CRON_RIGHT}")
-    try:
-        CronSim(
-            value, datetime(2026, 1, 1, tzinfo=UTC)
-        )  # any start will do: only the form is asked
-    except CronSimError as error:
-        raise ValueError(f"is not a cron line ({error}). {_CRON_RIGHT}") from error
+    cron.check(value)
     return value
-
-
-_CRON_RIGHT = (
-    'Write five fields, minute hour day month weekday: "0 6 * * *" is every day at six o\'clock'
-)
 
 
 def _day(value: object) -> str:
