@@ -533,8 +533,11 @@ class Daemon:
 
     def _pass(self, office: Office, lanes: Wakeups, wake: Wake) -> None:
         reason = _strongest(wake.reasons)
-        everything = reason not in {Reason.EVENT, Reason.SETTLE}
-        hints = () if everything else tuple(wake.hints)
+        hints = wake.hints
+        if wake.everywhere or reason not in {Reason.EVENT, Reason.SETTLE}:
+            hints = wake.all_of(
+                watch.name for watch in office.watches if watch.dataset == wake.dataset
+            )
         report = office.reconciler.run(wake.dataset, reason, hints)
         remember(office, report)
         self._notifier.status(_serving(office))

@@ -3,7 +3,7 @@
 | kind | first wait | ceiling | gives up |
 |---|---|---|---|
 | unreachable | 2 s | 60 s, so that work resumes within a minute of the portal's return | never |
-| busy | what the portal asks, or 5 s | 5 min, or what the portal asks | never |
+| busy | what the portal asks (an hour at most), or 5 s | 5 min, or what the portal asks | never |
 | read_only | 1 min | 10 min | never |
 | unknown_outcome | 5 s | 60 s | never |
 | server_error | 3 s | 10 min; after 10 failures 6 h | never |
@@ -11,6 +11,9 @@
 | credential | 5 min | 5 min | never |
 | source_changed | 1 s | 60 s | never |
 | file_unreadable | 5 s | 60 s | never |
+
+``Retry-After`` is honoured up to an hour: a portal that says 31 years is asked again long before,
+by one request, since nobody would be there to undo such an answer.
 
 A wait doubles with each failure, and jitter takes up to a quarter off it, so that a thousand files
 that failed together do not come back together.
@@ -24,6 +27,8 @@ from typing import NamedTuple
 #: A portal that answers 500 this often in a row has something that waiting minutes does not cure.
 STUBBORN = 10
 STUBBORN_WAIT = 6 * 3600.0
+#: The longest wait a portal may ask for, in seconds.
+LONGEST_ASKED = 3600.0
 #: What jitter may take off a wait.
 JITTER = 0.25
 
@@ -65,7 +70,8 @@ def next_try(
 ) -> float | None:
     """The instant of the next try after ``failures`` (1 or more) in a row; None: never by itself.
 
-    ``jitter`` is in [0, 1); ``retry_after`` (seconds) is what the portal asked, and is honoured.
+    ``jitter`` is in [0, 1); ``retry_after`` (seconds) is what the portal asked, and is honoured
+    up to ``LONGEST_ASKED``.
     """
     pace = _PACES.get(kind)
     if pace is None:
@@ -75,4 +81,4 @@ def next_try(
     else:
         wait = min(pace.ceiling, pace.first * 2.0 ** min(max(failures, 1) - 1, 30))
     wait *= 1.0 - JITTER * jitter
-    return now + max(wait, retry_after or 0.0)
+    return now + max(wait, min(retry_after or 0.0, LONGEST_ASKED))

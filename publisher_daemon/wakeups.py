@@ -7,7 +7,7 @@ handed out again before it is given back.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from publisher_daemon.model import DatasetId, Hint, Reason
@@ -18,11 +18,18 @@ MOST_PATHS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """One turn: a dataset, why, and where to look (no hint: everywhere)."""
+    """One turn: a dataset, why, and where to look."""
 
     dataset: DatasetId
     reasons: frozenset[Reason]
     hints: tuple[Hint, ...] = ()
+    #: somebody asked without saying where: all of it
+    everywhere: bool = False
+
+    def all_of(self, folders: Iterable[str]) -> tuple[Hint, ...]:
+        """Look at these folders whole, still knowing which files arrived whole."""
+        arrived = {hint.folder: hint.arrived for hint in self.hints}
+        return tuple(Hint(folder, None, arrived.get(folder, frozenset())) for folder in folders)
 
 
 @dataclass(slots=True)
@@ -52,9 +59,7 @@ class _Turn:
         self.arrived.setdefault(hint.folder, set()).update(hint.arrived)
 
     def hints(self) -> tuple[Hint, ...]:
-        """Where to look; nothing when everywhere."""
-        if self.everywhere:
-            return ()
+        """Where to look, and what arrived whole there."""
         return tuple(
             Hint(
                 folder,
@@ -137,7 +142,7 @@ class Wakeups:
                 joined.add(next(iter(turn.reasons)), hint)
         assert joined is not None  # noqa: S101 - for the type checker: one of the two was due
         self._busy.add(dataset)
-        return Wake(dataset, frozenset(joined.reasons), joined.hints())
+        return Wake(dataset, frozenset(joined.reasons), joined.hints(), joined.everywhere)
 
     def done(self, dataset: DatasetId) -> None:
         """Give a dataset back: it may be handed out again."""
