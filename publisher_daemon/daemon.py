@@ -44,6 +44,8 @@ log = structlog.get_logger(__name__)
 
 #: How often the portal's list of accepted extensions is read again, in seconds.
 VOCABULARY_AGE = 24 * 3600.0
+#: How often old history is looked for, in seconds, and how many rows go at once (milliseconds).
+PRUNE_EVERY, PRUNE_ROWS = 24 * 3600.0, 1000
 #: How often the supervisor looks at its threads and at what the command line asks, in seconds.
 TICK = 0.5
 #: How long an upload may still run after SIGTERM before it is cut (nothing is done by a cut one).
@@ -369,6 +371,7 @@ class Daemon:
         self._again = threading.Event()
         self._stopped_at: float | None = None
         self._fatal: list[BaseException] = []
+        self._prune_at = time.monotonic()
 
     def run(self) -> int:
         """Serve until SIGTERM; returns the exit code."""
@@ -498,10 +501,17 @@ class Daemon:
             if now != version:
                 version = now
                 self._take_requests(office, lanes)
+            self._prune(office.settings.daemon.keep_history)
             watchdog = self._notifier.watchdog
             if watchdog is not None and time.monotonic() - fed >= watchdog:
                 fed = time.monotonic()
                 self._notifier.alive()
+
+    def _prune(self, keep: float) -> None:
+        """Drop history older than that: once a day, a few rows a tick, so that nobody waits."""
+        if time.monotonic() >= self._prune_at:
+            dropped = self._ledger.prune(time.time() - keep, PRUNE_ROWS)
+            self._prune_at = time.monotonic() + (0 if dropped == PRUNE_ROWS else PRUNE_EVERY)
 
     def _take_requests(self, office: Office, lanes: Wakeups) -> None:
         """What the command line asked of the running service."""

@@ -76,6 +76,7 @@ class DaemonSettings(_Section):
     language: Literal["en", "fr"] = "en"
     on_drift: Literal["keep", "enforce"] = "keep"
     grace: Duration = 30.0
+    keep_history: Duration = 730 * 86400.0
 
 
 class RuleSettings(_Section):
