@@ -25,7 +25,6 @@ from publisher_daemon.errors import (
     ConfigInvalid,
     CredentialRefused,
     FolderUnreadable,
-    LedgerBroken,
     PortalError,
     PortalRefused,
     PublisherError,
@@ -267,7 +266,7 @@ def once(
         return _verdict(office, reports, stopped=stop.is_set())
 
 
-def _settle_all(
+def _settle_all(  # noqa: C901 - one loop with its threads reads best in one place
     office: Office, todo: Sequence[DatasetId], reason: Reason, stop: threading.Event
 ) -> list[Report]:
     """Pass over each dataset until only time, a person or the portal could change something."""
@@ -313,8 +312,17 @@ def _settle_all(
     return [reports[dataset] for dataset in todo if dataset in reports]
 
 
-#: What ``once`` waits for: these end by themselves, and soon.
-_SOON = {"not_settled", "being_written", "outcome_unknown", "withdraw_wait", "unverified"}
+#: What ``once`` waits for, and how many failures in a row: these end by themselves, and soon. A 500
+#: is tried a second time: udata answers it to two uploads of one name within one second.
+_SOON = {
+    "not_settled": 3,
+    "being_written": 3,
+    "outcome_unknown": 3,
+    "unknown_outcome": 2,
+    "server_error": 1,
+    "unverified": 3,
+    "withdraw_wait": 3,
+}
 #: ``once`` does not wait longer than this for one thing, in seconds.
 _AT_MOST = 120.0
 
@@ -326,7 +334,7 @@ def _patience(report: Report) -> float | None:
     soon = [
         standing.not_before
         for standing in report.standings
-        if standing.code in _SOON and standing.failures <= 3
+        if standing.failures <= _SOON.get(standing.code, -1)
     ]
     if not soon:
         return None
@@ -457,7 +465,7 @@ class Daemon:
         schedule = Schedule(
             timezone=self._settings.daemon.timezone,
             jitter=0.1,
-            wake=lambda dataset, reason: lanes.wake(dataset, reason),
+            wake=lanes.wake,
             clock=time.time,
         )
         for dataset in office.datasets:
@@ -537,7 +545,7 @@ class Daemon:
                     self._pass(office, lanes, wake)
                 finally:
                     lanes.done(wake.dataset)
-        except BaseException as error:  # noqa: BLE001 - the outermost frame of a thread: the process ends
+        except BaseException as error:
             log.exception("pass.failed", why=str(error))
             self._fatal.append(error)
 

@@ -190,7 +190,7 @@ def _need(track: Track, sighting: Sighting, watch: Watch) -> float:
     return need if sighting.stamp.size else max(need, EMPTY_HOLD)
 
 
-def _judge(  # noqa: PLR0911 - a list of verdicts reads best in its order
+def _judge(
     track: Track, sighting: Sighting, now: float, wall: float, watch: Watch, *, once: bool
 ) -> Waiting | None:
     """None when the file is ready, else what it waits for."""

@@ -159,7 +159,7 @@ def survey(
     )
 
 
-def _dataset(
+def _dataset(  # noqa: PLR0917 - what one view is made of
     dataset: DatasetId,
     watches: Sequence[Watch],
     ledger: Ledger,

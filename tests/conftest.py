@@ -14,6 +14,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "deploy" / "sandbox")]
 import environment  # noqa: E402 - found through the line above
 from colleague import Api  # noqa: E402 - found through the line above
 from launcher import Sandbox  # noqa: E402
+from producer import Producer  # noqa: E402
 from proxy import Proxy  # noqa: E402
 
 
@@ -59,3 +60,15 @@ def proxy(portal: Sandbox) -> Iterator[Proxy]:
     """Stand a proxy before the portal that can break connections."""
     with Proxy(portal.url) as standing:
         yield standing
+
+
+@pytest.fixture
+def producer(tmp_path: Path, portal: Sandbox, dataset: str) -> Producer:
+    """Set up a producer's server whose folder feeds the test's dataset."""
+    return Producer(tmp_path, portal.url, portal.tokens["prod"], dataset)
+
+
+@pytest.fixture
+def distant(tmp_path: Path, portal: Sandbox, dataset: str, proxy: Proxy) -> Producer:
+    """Set up a producer whose portal is behind the proxy that fails on demand."""
+    return Producer(tmp_path, proxy.url, portal.tokens["prod"], dataset)

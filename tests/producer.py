@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass, field
 from hashlib import sha1
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from waiting import wait_until
 
@@ -128,7 +128,7 @@ class Service:
                 env={"PATH": os.environ["PATH"], "HOME": str(producer.home)},
             )
 
-    def __enter__(self) -> Service:
+    def __enter__(self) -> Self:
         self.wait_for("daemon.started")
         return self
 
@@ -147,10 +147,12 @@ class Service:
         def there() -> list[dict[str, Any]] | None:
             found = self.events(event)
             if len(found) < count and self.process.poll() is not None:
-                raise AssertionError(f"it ended ({self.process.returncode}): {self.log.read_text()}")
+                raise AssertionError(
+                    f"it ended ({self.process.returncode}): {self.log.read_text()}"
+                )
             return found if len(found) >= count else None
 
-        return wait_until(there, timeout, f"{count} × {event} in {self.log}")
+        return wait_until(there, timeout, f"{count} × {event} in {self.log}") or []
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)

@@ -187,7 +187,7 @@ class _Server(ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RDWR)
 
 
-class _Cut(Exception):  # noqa: N818 - not an error: what the rule asked for
+class _Cut(Exception):
     """The connection ends here."""
 
 

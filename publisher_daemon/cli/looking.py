@@ -179,8 +179,7 @@ def _explanation(key: ResourceKey, file: FileView, view: DatasetView | None) -> 
         "withdrawn": ["Put the file back to publish it again, as a new resource."],
         "ignored": ["It is not published. Rename it, or change `include`, `exclude` or the rules."],
         "held": ["When that is done, `publisher-daemon retry PATH` looks at it again at once."],
-        "failed": ["It is tried again when the file or the settings change, or at "
-                   "`publisher-daemon retry PATH`."],
+        "failed": ["It is tried again when the file or the settings change, or with `retry`."],
     }  # fmt: skip
     sentences = said[str(file.state)]
     if view is not None and view.trouble:

@@ -125,7 +125,7 @@ def why(step: Action) -> str:
         case Upload():
             return "The file is new: a resource is created."
         case Replace():
-            return f"The file changed: the resource {step.resource} gets its bytes, and keeps its link."
+            return f"The file changed: the resource {step.resource} gets its bytes, keeps its link."
         case Describe():
             return "The words are brought in step."
         case Identify():

@@ -24,7 +24,7 @@ _KEY_FILE = Path("/etc/publisher-daemon/api-key")
 _URL, _FILE = "PUBLISHER_PORTAL__URL", "PUBLISHER_PORTAL__API_KEY_FILE"
 
 
-class NotWritten(PublisherError):  # noqa: N818 - named by what happened, as in errors
+class NotWritten(PublisherError):
     """The configuration could not be written; nothing that was there is touched."""
 
 

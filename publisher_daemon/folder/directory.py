@@ -259,7 +259,7 @@ class Folder:
             raise FolderGone(
                 f"Another file system than before stands at {self._watch.path}"
                 f" ({_say(found)} instead of {_say(self._identity)}).",
-                hint="Mount the right one again; if the change is meant: `publisher-daemon retry --yes`.",
+                hint="Mount the right one again; if it is meant: `publisher-daemon retry --yes`.",
             )
         if self._inode not in {None, inode}:
             if self._had_files and not os.listdir(root.descriptor):  # noqa: PTH208 - a descriptor
@@ -477,7 +477,7 @@ class Folder:
             return _EXCLUDED
         return None
 
-    def _verdict(  # noqa: PLR0911 - a list of verdicts reads best in its order
+    def _verdict(
         self,
         walk: _Walk,
         path: str,

@@ -38,7 +38,7 @@ class Source(Protocol):
         """Raise SourceChanged if it moved since it was opened."""
 
 
-class BodyFailed(Exception):  # noqa: N818 - never seen outside this room
+class BodyFailed(Exception):
     """Our side failed while sending; the cause is what is raised again.
 
     Not an OSError, so that no network layer can take a failing disk for a failing network.

@@ -1,4 +1,4 @@
-"""Looks at the folders of one dataset: what is there, what is settled, what differs from the ledger.
+"""Looks at the folders of one dataset: what is there, what is settled, what is not as published.
 
 Everything that can be answered from the ledger is; a file is read only when its stat differs from
 the one it had when it was published.
@@ -166,6 +166,7 @@ class Looker:
     def _unreadable(look: _Look, folder: str, error: FolderUnreadable) -> None:
         """Conclude nothing about a folder that cannot be read: all stands as it stood."""
         look.troubles[folder] = f"{error.message} {error.hint}" if error.hint else error.message
+        log.warning("folder.lost", folder=folder, why=look.troubles[folder])
         look.complete.discard(folder)
         look.present |= {key for key in look.record.entries if key.folder == folder}
         look.waiting.extend(
@@ -215,7 +216,7 @@ class Looker:
             )
 
     def _look_where_they_came_from(self, look: _Look) -> None:
-        """A new file with a published file's bytes may be that file, renamed: is that one gone?
+        """Where a new file has a published file's bytes, see whether that one is gone: a renaming.
 
         A narrow look takes what it was not told about as present, and the two halves of a renaming
         may come in two hints.

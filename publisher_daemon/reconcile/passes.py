@@ -27,7 +27,6 @@ from publisher_daemon.model import (
     DatasetId,
     Describe,
     Entry,
-    Fingerprint,
     Folderful,
     Forget,
     Hint,
@@ -50,7 +49,6 @@ from publisher_daemon.model import (
     Standing,
     State,
     Upload,
-    Watch,
     Withdraw,
     Words,
 )
@@ -82,7 +80,7 @@ class Preview:
     trouble: str | None = None
 
 
-class _StopPass(Exception):  # noqa: N818 - control flow inside this module, never seen outside
+class _StopPass(Exception):
     """Nothing more can be done in this pass."""
 
     def __init__(self, why: str, retry_at: float | None, code: str) -> None:
@@ -91,7 +89,7 @@ class _StopPass(Exception):  # noqa: N818 - control flow inside this module, nev
 
 
 class _Stoppable:
-    """A source that ends the upload when the daemon cannot wait any longer; nothing is done then."""
+    """A source that ends the upload when the daemon cannot wait longer; nothing is done then."""
 
     def __init__(self, source: Source, cut: Callable[[], bool]) -> None:
         self._source, self._cut = source, cut
@@ -266,7 +264,7 @@ class Reconciler:
     def _work(
         self, run: _Pass, *, audit: bool
     ) -> tuple[_StopPass | None, float | None, Plan | None]:
-        """Plan and apply until nothing is left; returns what stopped it, when to retry, the plan."""
+        """Plan and apply until nothing is left: what stopped it, when to retry, the last plan."""
         if not (audit or run.seen.needs_portal or run.record.attempts):
             return None, None, None
         wait = self._gate.enter()
@@ -337,7 +335,7 @@ class Reconciler:
     # ---------------------------------------------------------------------------------- actions
 
     def _apply(self, run: _Pass, action: Action) -> bool:
-        """Do one action; True when something changed. Raises _StopPass when nothing else can work."""
+        """Do one action: True when something changed. Raises _StopPass when nothing else can."""
         try:
             match action:
                 case Upload() | Replace():
@@ -408,7 +406,7 @@ class Reconciler:
                         lambda: self._ledger.sent(attempt, now=self._clock()),
                     )
             except OutcomeUnknown as error:
-                if error.status == 500:  # noqa: PLR2004 - udata's own answer: it is at rest
+                if error.status == 500:  # udata's own answer: it is at rest
                     run.answered.add(attempt.id)
                 raise
             except Exception as error:
@@ -450,7 +448,7 @@ class Reconciler:
         self._verify(run, entry, run.resources[found.id])
 
     def _words_now(self, run: _Pass, file: SourceFile, entry: Entry, found: RemoteResource) -> None:
-        """Give the words right after the bytes: the next plan would do it, for all files at once."""
+        """Give the words right after the bytes: the next plan would come after all the files."""
         if run.remote is None:
             return
         small = plan(
@@ -577,7 +575,7 @@ class Reconciler:
     # --------------------------------------------------------------------------------- failures
 
     def _failed(self, run: _Pass, action: Action, error: PortalError) -> bool:
-        """Turn a portal's refusal or silence into a standing; True when the world must be re-read."""
+        """Turn a refusal or a silence into a standing; True when the portal must be read again."""
         log.warning(
             "portal.refused" if isinstance(error, PortalRefused) else "action.failed",
             path=readable(action_key(action).path),
@@ -593,7 +591,7 @@ class Reconciler:
             return True
         if isinstance(error, CredentialRefused):
             raise self._stop(error) from error
-        if isinstance(error, PortalBusy) and error.status == 423:  # noqa: PLR2004
+        if isinstance(error, PortalBusy) and error.status == 423:
             run.read_only = error
             self._fail_key(run, action, error)
             return False
@@ -658,7 +656,7 @@ class Reconciler:
     # ----------------------------------------------------------------------------- verification
 
     def _verify(self, run: _Pass, entry: Entry, found: RemoteResource) -> None:
-        """See that the permalink gives these bytes' length; hold and look again when it does not."""
+        """See that the permalink gives these bytes' length; if not, hold and look again."""
         try:
             problem = self._portal.serves(found)
         except PortalError as error:
@@ -789,9 +787,9 @@ def _withdrawn(key: ResourceKey, now: float) -> Standing:
 
 def _kind(error: PortalError) -> Kind:
     if isinstance(error, PortalBusy):
-        return Kind.READ_ONLY if error.status == 423 else Kind.BUSY  # noqa: PLR2004
+        return Kind.READ_ONLY if error.status == 423 else Kind.BUSY
     if isinstance(error, OutcomeUnknown):
-        return Kind.SERVER_ERROR if error.status == 500 else Kind.UNKNOWN_OUTCOME  # noqa: PLR2004
+        return Kind.SERVER_ERROR if error.status == 500 else Kind.UNKNOWN_OUTCOME
     if isinstance(error, PortalRefused):
         return Kind.REFUSED
     return Kind.UNREACHABLE

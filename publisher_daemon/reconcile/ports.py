@@ -45,7 +45,7 @@ class Folder(Protocol):
     def scan(self, paths: Iterable[str] | None = None) -> Iterator[Sighting]:
         """Every publishable file (or only those), in byte order of the path.
 
-        Raises FolderUnreadable, FolderGone, FolderStalled. ``unobservable`` tells after a scan which
+        Raises FolderUnreadable, FolderGone, FolderStalled; after it ``unobservable`` tells which
         sub-directories could not be read.
         """
 
@@ -88,13 +88,13 @@ class Portal(Protocol):
         name: str,
         before_last_byte: Callable[[], None],
     ) -> RemoteResource:
-        """Create a resource. The last block waits for ``source.check()``, the sha1 and the callback.
+        """Create a resource. The last block waits for ``source.check()``, the sha1, the callback.
 
         Whatever fails before the callback returned has done nothing (PortalUnreachable,
         SourceChanged); an answer lost after it is OutcomeUnknown.
         """
 
-    def replace(
+    def replace(  # noqa: PLR0917 - as upload, and the resource
         self,
         dataset: DatasetId,
         resource: ResourceId,
@@ -121,7 +121,7 @@ class Portal(Protocol):
         """Delete the resource; raises NotThere when it is gone already."""
 
     def serves(self, resource: RemoteResource) -> str | None:
-        """None when its permalink leads to its url and that gives its size in bytes, else why not."""
+        """None when its permalink leads to its url, which gives its size in bytes; else why not."""
 
     def extensions(self) -> frozenset[str]:
         """The extensions the portal says it accepts, lower case, without the dot."""
@@ -145,7 +145,7 @@ class Ledger(Protocol):
         resource: ResourceId | None = None,
         before: Fingerprint | None = None,
         title: str | None = None,
-        words: Words = Words(),
+        words: Words = Words(),  # noqa: B008 - frozen
     ) -> Attempt:
         """Commit an intent before its request."""
 
@@ -180,7 +180,7 @@ class Ledger(Protocol):
         """Drop an entry (history stays)."""
 
     def touch(self, entry: Entry) -> None:
-        """Rewrite an entry without history: a new stamp, ``gone_since``, ``identified``…"""
+        """Rewrite an entry without history: a new stamp, or ``gone_since``."""
 
     def stand(self, standings: Iterable[Standing], cleared: Iterable[ResourceKey] = ()) -> None:
         """Remember why these files are not as they should be; forget it for the cleared ones."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import unicodedata
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +12,6 @@ from launcher import Sandbox
 from producer import Producer
 from proxy import Proxy
 from waiting import wait_until
-
-
-@pytest.fixture
-def producer(tmp_path: Path, portal: Sandbox, dataset: str) -> Producer:
-    return Producer(tmp_path, portal.url, portal.tokens["prod"], dataset)
 
 
 def only(api: Api, dataset: str) -> dict[str, Any]:
@@ -141,7 +135,7 @@ def test_a_missing_folder_withdraws_nothing_and_says_so(producer: Producer, api:
 
 
 def test_losing_the_state_uploads_nothing_and_makes_no_twin(
-    producer: Producer, api: Api, proxy: Proxy
+    producer: Producer, proxy: Proxy
 ) -> None:
     producer.url = proxy.url
     producer.drop("a.csv", b"a")
@@ -255,9 +249,7 @@ resource = "{pinned["id"]}"
     assert api.sha1s(producer.dataset)[pinned["id"]] == sha1
 
 
-def test_configured_words_and_a_colleagues_words_do_not_fight(
-    producer: Producer, api: Api
-) -> None:
+def test_configured_words_and_a_colleagues_words_do_not_fight(producer: Producer, api: Api) -> None:
     producer.rules = '\n[[folders.resources]]\nmatch = "*.csv"\ntitle = "Notre titre"\n'
     producer.drop("a.csv", b"a\n")
     file = producer.once()["a.csv"]
@@ -376,9 +368,7 @@ def test_two_folders_feed_one_dataset(producer: Producer, api: Api) -> None:
     assert len(api.resources(producer.dataset)) == 2
 
 
-def test_a_slug_is_resolved_once_and_follows_the_dataset(
-    producer: Producer, api: Api, portal: Sandbox
-) -> None:
+def test_a_slug_is_resolved_once_and_follows_the_dataset(producer: Producer, api: Api) -> None:
     identifier = producer.dataset
     producer.dataset = api.dataset(identifier)["slug"]
     producer.drop("a.csv", b"a\n")

@@ -28,9 +28,7 @@ def killed_at(producer: Producer, call: str, number: int) -> bool:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("call", STEPS)
-def test_killed_at_every_step_the_world_converges(
-    producer: Producer, api: Api, call: str
-) -> None:
+def test_killed_at_every_step_the_world_converges(producer: Producer, api: Api, call: str) -> None:
     number, killed = 0, 0
     contents: dict[str, bytes] = {}
     while True:

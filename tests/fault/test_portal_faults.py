@@ -39,6 +39,11 @@ FAULTS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.fixture
+def producer(distant: Producer) -> Producer:
+    return distant
+
+
 def converge(producer: Producer, name: str = "a.csv") -> dict[str, Any]:
     """Run passes, as a timer would, until the file is published."""
 
@@ -46,7 +51,9 @@ def converge(producer: Producer, name: str = "a.csv") -> dict[str, Any]:
         file = producer.once(code=None).get(name)
         return file if file and file["state"] == "published" else None
 
-    return wait_until(published, 60, f"{name} published")
+    found = wait_until(published, 60, f"{name} published")
+    assert found is not None
+    return found
 
 
 def check_world(producer: Producer, api: Api, contents: dict[str, bytes], sha1s: set[str]) -> None:
@@ -58,9 +65,7 @@ def check_world(producer: Producer, api: Api, contents: dict[str, bytes], sha1s:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_new_file_is_there_once(
-    producer: Producer, api: Api, proxy: Proxy, fault: str
-) -> None:
+def test_a_new_file_is_there_once(producer: Producer, api: Api, proxy: Proxy, fault: str) -> None:
     sha1 = producer.drop("a.csv", b"a;b\n" * 100)
     proxy.rule(UPLOAD, times=1, **FAULTS[fault])
 
@@ -143,9 +148,7 @@ def test_a_portal_that_fails_for_ever_gets_few_requests_and_no_twin(
     assert api.resources(producer.dataset) == []
 
 
-def test_one_refused_file_does_not_delay_the_others(
-    producer: Producer, api: Api, proxy: Proxy
-) -> None:
+def test_one_refused_file_does_not_delay_the_others(producer: Producer, proxy: Proxy) -> None:
     proxy.rule(UPLOAD, status=413, times=1)
     producer.drop("a.csv", b"a")
     producer.drop("b.csv", b"b")

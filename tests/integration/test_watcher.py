@@ -8,6 +8,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -98,6 +99,14 @@ def mount(*arguments: str) -> None:
     subprocess.run(["mount", *arguments], check=True)
 
 
+def _told(heard: Heard, names: list[str]) -> bool:
+    return heard.everything() or any(map(heard.named, names))
+
+
+def _lost_more(watcher: Watcher, least: int) -> bool:
+    return losses(watcher) > least
+
+
 def test_names_the_file_that_was_written(root: Path) -> None:
     with watching(root) as (watcher, heard):
         (root / "a.csv").write_text("1")
@@ -143,9 +152,7 @@ def test_hears_what_is_written_in_directories_made_a_moment_before(root: Path) -
         for number in range(50):
             path = f"{number}/b/c/a.csv"
             above = [path, f"{number}/b/c", f"{number}/b", f"{number}"]
-            wait_until(
-                lambda names=above: heard.everything() or any(map(heard.named, names)), 5, path
-            )
+            wait_until(partial(_told, heard, above), 5, path)
 
 
 def test_recovers_from_the_churn_that_blinds_watchdog(root: Path) -> None:
@@ -214,7 +221,7 @@ def test_notices_from_outside_that_events_stopped_coming(
         observer = watcher._posts[0]._observer
         assert observer is not None
         # every thread is alive, and deaf
-        observer._fd.handle_event = lambda _event: None  # type: ignore[method-assign]
+        observer._fd.handle_event = lambda event: None  # type: ignore[method-assign]  # noqa: ARG005
 
         wait_until(lambda: losses(watcher) > 0, 10, "the silence is noticed")
         wait_until(heard.everything, 10, "everything is looked at")
@@ -250,12 +257,12 @@ def test_notices_a_mount_an_unmount_and_a_lazy_unmount(root: Path) -> None:
         for lazily in ((), ("-l",)):
             seen = losses(watcher)
             mount("-t", "tmpfs", "none", str(root))
-            wait_until(lambda least=seen: losses(watcher) > least, 10, "the mount is noticed")
+            wait_until(partial(_lost_more, watcher, seen), 10, "the mount is noticed")
             hears_again(heard, root)
             wait_until(lambda: mode(watcher) == "events", 5, "it watches the mount")
             seen = losses(watcher)
             subprocess.run(["umount", *lazily, str(root)], check=True)
-            wait_until(lambda least=seen: losses(watcher) > least, 10, "the unmount is noticed")
+            wait_until(partial(_lost_more, watcher, seen), 10, "the unmount is noticed")
             hears_again(heard, root)
 
 

@@ -42,7 +42,7 @@ FINAL_HOLDS = frozenset(
 )
 
 
-class Broken(AssertionError):  # noqa: N818 - it says what became of a law
+class Broken(AssertionError):
     """A law does not hold in this world."""
 
 

@@ -26,15 +26,15 @@ from publisher_daemon.model import (
 )
 
 
-class Unreachable(Exception):  # noqa: N818 - a fault of the portal, not of the test
+class Unreachable(Exception):
     """Nothing happened on the portal."""
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     """The portal refused, and will again."""
 
 
-class Unknown(Exception):  # noqa: N818
+class Unknown(Exception):
     """No answer, or a 500: maybe it happened."""
 
     def __init__(self, *, answered: bool) -> None:
