@@ -14,7 +14,6 @@ import re
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 from publisher_daemon.ledger.values import HistoryRow, Request
 from publisher_daemon.model import (
@@ -85,14 +84,19 @@ def packed(identifier: str | None) -> str | bytes | None:
         return None
     if _HEX.fullmatch(identifier):
         return bytes.fromhex(identifier)
-    return UUID(identifier).bytes if _UUID.fullmatch(identifier) else identifier
+    if _UUID.fullmatch(identifier):
+        return bytes.fromhex(identifier.replace("-", ""))
+    return identifier
 
 
 def unpacked(cell: Any) -> Any:
     """The id or checksum that was packed."""
     if not isinstance(cell, bytes):
         return cell
-    return str(UUID(bytes=cell)) if len(cell) == 16 else cell.hex()
+    digits = cell.hex()
+    if len(digits) != 32:
+        return digits
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def path_cell(path: str | None) -> bytes | None:

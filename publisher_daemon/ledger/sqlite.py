@@ -349,11 +349,8 @@ def _delete(writing: Writing, table: str, key: ResourceKey) -> None:
 
 
 def _put(writing: Writing, entry: Entry) -> None:
-    # two files cannot own one resource: whoever owned it before is gone or was overruled
-    writing.do(
-        f"DELETE FROM entry WHERE resource=? AND NOT ({_THIS_FILE})",  # noqa: S608 - our own words
-        (_rows.packed(entry.resource), *_rows.key_cells(entry.key)),
-    )
+    # REPLACE drops the resource's row of another file too: two files cannot own one resource, so
+    # that one is gone, or was overruled
     _insert(writing, "INSERT OR REPLACE", "entry", _rows.ENTRY, _rows.entry_cells(entry))
 
 

@@ -27,7 +27,10 @@ def test_old_history_goes_in_batches_and_then_once_a_day(tmp_path: Path) -> None
         service = Daemon(settings, ledger, reload=lambda: settings)
         keep, now = settings.daemon.keep_history, time.time()
         with ledger._store.write() as writing:
-            row = "INSERT INTO history (at, dataset, folder, path, action, detail) VALUES (?, '', '', ?, '', '{}')"
+            row = (
+                "INSERT INTO history (at, dataset, folder, path, action, detail) "
+                "VALUES (?, '', '', ?, '', '{}')"
+            )
             writing.each(row, [(now - 31 * DAY, b"") for _ in range(daemon.PRUNE_ROWS + 1)])
         ledger.forget(KEY, now=now - 29 * DAY, action="resource.forgotten")
 
