@@ -27,7 +27,8 @@ demo: $(READY)  ## see files being published on a real portal on this machine (K
 
 test: $(READY)  ## run all the tests, against a real portal on this machine
 	@$(BIN)/python deploy/sandbox --install-only
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 -m 'not alone' $(ARGS)
+	@$(BIN)/python -m pytest -m alone tests/integration
 
 check: $(READY)  ## style, types, architecture, documentation
 	$(BIN)/ruff check .

@@ -174,6 +174,7 @@ def test_recovers_from_the_churn_that_blinds_watchdog(root: Path) -> None:
         assert mode(watcher) == "events"
 
 
+@pytest.mark.alone
 def test_looks_at_everything_after_the_kernels_queue_ran_over(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,6 +280,7 @@ def watching_polls(root: Path) -> Iterator[tuple[Watcher, Heard]]:
         yield pair
 
 
+@pytest.mark.alone
 def test_polls_and_says_so_when_no_instance_is_left(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,6 +299,7 @@ def test_polls_and_says_so_when_no_instance_is_left(
         limit.write_text(before)
 
 
+@pytest.mark.alone
 def test_polls_and_says_so_when_sub_directories_cannot_be_watched(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
