@@ -8,7 +8,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -337,3 +338,159 @@ def test_what_was_committed_survives_kill_nine(tmp_path: Path) -> None:
         assert len(found.attempts) <= turn + 1
     with closing(sqlite3.connect(tmp_path / FILE)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+# --------------------------------------------------------------------------- the disk gives up
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of one megabyte."""
+    root = tmp_path / "disk"
+    root.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(root)], check=True)
+    try:
+        yield root
+    finally:
+        subprocess.run(["umount", "-l", str(root)], check=True)
+
+
+def fill(root: Path) -> Path:
+    """Leave no byte on the disk."""
+    filler = root / "filler"
+    with suppress(OSError), filler.open("ab", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
+    return filler
+
+
+def publish(ledger: Ledger, number: int, step: int) -> bool:
+    """Do one publication's step; False when the disk is full, which must change nothing."""
+    wanted = entry(number, "w" * 3000)
+    try:
+        if step == 0:
+            ledger.begin(wanted.key, "upload", now=1.0, words=wanted.applied)
+        elif step == 1:
+            (attempt,) = ledger.read(DATASET).attempts
+            ledger.sent(attempt, now=2.0)
+        else:
+            (attempt,) = ledger.read(DATASET).attempts
+            ledger.finish(attempt, wanted, now=3.0, action="resource.created")
+    except LedgerBroken as broken:
+        if "the disk is full" not in broken.message:
+            raise
+        return False
+    return True
+
+
+def test_a_full_disk_at_any_commit_loses_nothing_and_ends_by_itself(disk: Path) -> None:
+    failed = set()
+    with closing(Ledger(disk)) as ledger:
+        for number in range(10):
+            for step in range(3):
+                before = ledger.read(DATASET)
+                filler = fill(disk)
+
+                done = publish(ledger, number, step)
+
+                if not done:
+                    failed.add(step)
+                    assert ledger.read(DATASET) == before
+                filler.unlink()
+                assert done or publish(ledger, number, step)
+        assert len(ledger.read(DATASET).entries) == 10
+    with closing(Ledger(disk, read_only=True)) as ledger:
+        assert ledger.read(DATASET).entries[entry(9).key] == entry(9, "w" * 3000)
+        assert len(ledger.history()) == 10
+    assert failed == {0, 1, 2}
+
+
+def test_a_first_start_on_a_full_disk_is_told_and_succeeds_when_there_is_room(disk: Path) -> None:
+    filler = fill(disk)
+
+    with pytest.raises(LedgerBroken, match="disk is full"):
+        Ledger(disk)
+    with closing(Ledger(disk, read_only=True)) as ledger:
+        assert ledger.read(DATASET) == Record()
+
+    filler.unlink()
+    older(disk)
+
+
+def test_the_lock_is_held_even_on_a_full_disk(disk: Path) -> None:
+    with closing(Ledger(disk)) as ledger:
+        fill(disk)
+        with (
+            ledger.lock(),
+            closing(Ledger(disk)) as second,
+            pytest.raises(LedgerBusy),
+            second.lock(),
+        ):
+            pass
+
+
+def test_a_disk_that_becomes_read_only_is_told(disk: Path) -> None:
+    older(disk)
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+
+    with pytest.raises(LedgerBroken) as told:
+        older(disk)
+
+    assert "can be written" in (told.value.hint or "")
+
+
+STEPS = """
+import sys
+from pathlib import Path
+from publisher_daemon.errors import LedgerBroken
+from publisher_daemon.ledger import Ledger
+from publisher_daemon.model import *
+
+try:
+    ledger = Ledger(Path(sys.argv[1]))
+    for number in range(3):
+        key = ResourceKey(DatasetId("5bbb6d6cff66bd4dc17bfd5a"), "air", f"{number}.csv")
+        attempt = ledger.begin(key, "upload", now=1.0)
+        ledger.sent(attempt, now=2.0)
+        found = Entry(key, ResourceId(f"r{number}"), Fingerprint(f"{number:040x}", number), None)
+        ledger.finish(attempt, found, now=3.0, action="resource.created")
+        print(number, flush=True)
+except LedgerBroken as broken:
+    print("broken:", broken.message, broken.hint, flush=True)
+    sys.exit(3)
+"""
+
+
+def test_an_io_error_at_any_commit_is_told_and_loses_nothing_that_was_said(tmp_path: Path) -> None:
+    broken = 0
+    for number in range(1, 30):
+        state = tmp_path / str(number)
+        inject = f"inject=fsync,fdatasync:error=EIO:when={number}"
+        traced = ["strace", "-f", "-qq", "-o", str(tmp_path / "trace"), "-e", inject]
+
+        ended = subprocess.run(
+            [*traced, *program(STEPS, state)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+        assert ended.stderr == ""
+        lines = ended.stdout.splitlines()
+        said = {int(line) for line in lines if line.isdecimal()}
+        with closing(Ledger(state)) as ledger:  # the next start
+            found = {each.fingerprint.size for each in ledger.read(DATASET).entries.values()}
+        # what was not acknowledged may be there: that is what attempts are for
+        assert said <= found <= said | {len(said)}
+        if ended.returncode == 0:
+            # SQLite may do without the sync of a directory; or there were fewer syncs than that
+            assert said == {0, 1, 2}
+            if "INJECTED" not in (tmp_path / "trace").read_text():
+                break
+            continue
+        assert ended.returncode == 3
+        assert lines[-1].startswith("broken: ")
+        assert "Look at the disk" in lines[-1]
+        broken += 1
+    assert broken > 9  # every begin, every sent, every finish
