@@ -35,6 +35,8 @@ from publisher_daemon.ledger import DatasetFacts, Ledger
 from publisher_daemon.model import DatasetId, Hint, Policy, Reason, Report, State, Watch
 from publisher_daemon.portal import Portal
 from publisher_daemon.reconcile import Gate, Reconciler
+from publisher_daemon.reconcile.metadata import Refreshed
+from publisher_daemon.refresh import Refreshes
 from publisher_daemon.schedule import Schedule
 from publisher_daemon.wakeups import Wake, Wakeups
 from publisher_daemon.watcher import Watcher
@@ -49,6 +51,8 @@ PRUNE_EVERY, PRUNE_ROWS = 24 * 3600.0, 1000
 TICK = 0.5
 #: How long an upload may still run after SIGTERM before it is cut (nothing is done by a cut one).
 PATIENCE = 10.0
+#: When a metadata refresh that did not go through is tried again, in seconds.
+REFRESH_AGAIN = 60.0
 
 OK, SOMETHING_WRONG, UNREACHABLE, NO_CREDENTIAL, BAD_CONFIG = 0, 1, 75, 77, 78
 
@@ -66,11 +70,17 @@ class Office:
     reconciler: Reconciler
     policy: Callable[[], Policy]
     vocabulary: Vocabulary
+    refreshes: Refreshes
 
     @property
     def datasets(self) -> tuple[DatasetId, ...]:
         """The datasets that folders feed, each once, in the configuration's order."""
         return tuple(dict.fromkeys(watch.dataset for watch in self.watches))
+
+    @property
+    def lanes(self) -> tuple[DatasetId, ...]:
+        """Every dataset with something to do: fed by folders, or with metadata to keep."""
+        return tuple(dict.fromkeys((*self.datasets, *self.refreshes.datasets)))
 
 
 class Vocabulary:
@@ -81,6 +91,7 @@ class Vocabulary:
         self._ledger = ledger
         self._clock = clock
         self._read_at = float("-inf")
+        self._ask_at = float("-inf")
         self._extensions: frozenset[str] = frozenset()
 
     def extensions(self) -> frozenset[str]:
@@ -90,9 +101,10 @@ class Vocabulary:
     def refresh(self, *, keep: bool = True) -> None:
         """Read it if it is old; what the portal does not answer comes from the ledger."""
         now = self._clock()
-        if now - self._read_at < VOCABULARY_AGE:
+        if now - self._read_at < VOCABULARY_AGE or now < self._ask_at:
             return
         try:
+            self._ask_at = now + 60.0
             self._extensions = self._portal.extensions()
         except PortalError:
             kept = self._ledger.cache_get("extensions")
@@ -152,7 +164,8 @@ def build(
 
     ``pin`` False writes nothing in the ledger.
     """
-    settings.require_folders()
+    if not settings.datasets:
+        settings.require_folders()
     portal = open_portal(settings, reason)
     pinned = resolve_slugs(settings, portal, ledger, pin=pin)
     base = replace(settings.policy(pinned, yes=yes), settings=settings.digest())
@@ -177,8 +190,18 @@ def build(
         stopping=stopping,
         cut=cut,
     )
+    refreshes = Refreshes(settings, pinned, portal, ledger)
     return Office(
-        settings, portal, ledger, base.watches, folders, gate, reconciler, policy, vocabulary
+        settings,
+        portal,
+        ledger,
+        base.watches,
+        folders,
+        gate,
+        reconciler,
+        policy,
+        vocabulary,
+        refreshes,
     )
 
 
@@ -232,6 +255,40 @@ def remember(office: Office, report: Report) -> None:
         office.ledger.remember_dataset(facts)
 
 
+def make_pass(
+    office: Office, dataset: DatasetId, reason: Reason, hints: Sequence[Hint], *, refresh: bool
+) -> tuple[Report, str | None]:
+    """Publish, then refresh the page if it is due or asked: the report, and what went wrong.
+
+    One after the other in the dataset's own lane: no two writers ever meet on it. Raises
+    LedgerBroken.
+    """
+    report = office.reconciler.run(dataset, reason, hints)
+    remember(office, report)
+    wanted = dataset in office.refreshes.datasets and (refresh or office.refreshes.due(dataset))
+    if not wanted or office.gate.enter() is not None:
+        return report, None
+    try:
+        done = office.refreshes.run(dataset)
+    except PortalError as error:
+        office.gate.failed(error)
+        return report, str(error)
+    office.gate.answered()
+    return report, done.trouble
+
+
+def refresh_now(
+    settings: Settings, choose: Callable[[dict[str, DatasetId]], Sequence[DatasetId]]
+) -> list[Refreshed]:
+    """Refresh the datasets chosen among those named; raises LedgerBusy when a service runs."""
+    with open_ledger(settings) as ledger:
+        office = build(settings, ledger, reason="publisher-daemon refresh")
+        ids = dict(
+            zip((each.id for each in settings.datasets), office.refreshes.datasets, strict=True)
+        )
+        return [office.refreshes.run(dataset) for dataset in choose(ids)]
+
+
 def _keep_presence(folder: Folder, watch: Watch, ledger: Ledger) -> None:
     """Remember which directory the folder is, once it was looked at without complaint."""
     found = folder.identity
@@ -261,13 +318,18 @@ def once(
             cut=stop.is_set,
         )
         office.vocabulary.refresh()
-        todo = list(datasets or office.datasets)
-        reports = _settle_all(office, todo, reason, stop)
-        return _verdict(office, reports, stopped=stop.is_set())
+        todo = list(datasets or office.lanes)
+        troubles: list[str] = []
+        reports = _settle_all(office, todo, reason, stop, troubles)
+        return _verdict(office, reports, stopped=stop.is_set() or bool(troubles))
 
 
 def _settle_all(  # noqa: C901 - one loop with its threads reads best in one place
-    office: Office, todo: Sequence[DatasetId], reason: Reason, stop: threading.Event
+    office: Office,
+    todo: Sequence[DatasetId],
+    reason: Reason,
+    stop: threading.Event,
+    troubles: list[str],
 ) -> list[Report]:
     """Pass over each dataset until only time, a person or the portal could change something."""
     lanes = Wakeups(time.monotonic)
@@ -284,14 +346,14 @@ def _settle_all(  # noqa: C901 - one loop with its threads reads best in one pla
             if wake is None:
                 continue
             try:
-                report = office.reconciler.run(wake.dataset, reason)
-                remember(office, report)
+                report, trouble = make_pass(office, wake.dataset, reason, (), refresh=False)
             except PublisherError as error:
                 broken.append(error)
                 return
             again = _patience(report)
             with lock:
                 reports[wake.dataset] = report
+                troubles.extend([trouble] if trouble else [])
                 if again is None:
                     left.discard(wake.dataset)
                 else:
@@ -470,6 +532,12 @@ class Daemon:
         )
         for dataset in office.datasets:
             schedule.add_every(dataset, self._settings.daemon.rescan_every, Reason.RESCAN)
+        for dataset in office.refreshes.datasets:
+            line, every = office.refreshes.schedule_of(dataset)
+            if line is not None:
+                schedule.add_cron(dataset, line)
+            elif every is not None:
+                schedule.add_every(dataset, every, Reason.REFRESH)
         workers = [
             threading.Thread(
                 target=self._work, args=(office, lanes), name=f"worker-{number}", daemon=True
@@ -480,7 +548,8 @@ class Daemon:
         try:
             schedule.start()
             # watch first, then look at everything: what changes between the two is seen twice
-            for dataset in office.datasets:
+            office.vocabulary.refresh()
+            for dataset in office.lanes:
                 lanes.wake(dataset, Reason.START)
             for worker in workers:
                 worker.start()
@@ -525,7 +594,7 @@ class Daemon:
         """What the command line asked of the running service."""
         for request in self._ledger.take_requests():
             log.info("request.taken", verb=request.verb, dataset=request.dataset, path=request.path)
-            todo = [request.dataset] if request.dataset else office.datasets
+            todo = [request.dataset] if request.dataset else office.lanes
             if request.detail == "yes":
                 for (dataset, _), folder in office.folders.items():
                     if dataset in todo:
@@ -556,9 +625,11 @@ class Daemon:
             hints = wake.all_of(
                 watch.name for watch in office.watches if watch.dataset == wake.dataset
             )
-        report = office.reconciler.run(wake.dataset, reason, hints)
-        remember(office, report)
+        asked = Reason.REFRESH in wake.reasons
+        report, trouble = make_pass(office, wake.dataset, reason, hints, refresh=asked)
         self._notifier.status(_serving(office))
+        if trouble is not None and office.refreshes.due(wake.dataset):
+            lanes.wake(wake.dataset, Reason.REFRESH, at=time.monotonic() + REFRESH_AGAIN)
         if report.requeue_at is None:
             return
         at = time.monotonic() + max(0.05, report.requeue_at - time.time())

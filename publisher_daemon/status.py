@@ -73,6 +73,10 @@ class DatasetView:
     trouble: str | None = None
     last_refresh: float | None = None
     next_refresh: float | None = None
+    #: why its metadata is not as configured
+    refresh_trouble: str | None = None
+    #: what would raise its quality score on the portal
+    missing: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """The dataset as the contract writes it."""
@@ -83,6 +87,8 @@ class DatasetView:
             "trouble": self.trouble,
             "last_refresh": instant(self.last_refresh),
             "next_refresh": instant(self.next_refresh),
+            "refresh_trouble": self.refresh_trouble,
+            "quality_missing": list(self.missing),
             "folders": list(self.folders),
             "files": [file.as_json() for file in self.files],
         }
@@ -91,7 +97,9 @@ class DatasetView:
     def well(self) -> bool:
         """Nothing failed, nothing is held, nothing stops the dataset."""
         bad = {State.HELD, State.FAILED}
-        return self.trouble is None and not any(file.state in bad for file in self.files)
+        if self.trouble is not None or self.refresh_trouble is not None:
+            return False
+        return not any(file.state in bad for file in self.files)
 
 
 def pins(settings: Settings, ledger: Ledger) -> dict[str, DatasetId]:
@@ -145,7 +153,7 @@ def survey(
 ) -> tuple[DatasetView, ...]:
     """Every configured dataset, in the configuration's order."""
     facts = ledger.datasets()
-    order = dict.fromkeys(watch.dataset for watch in watches)
+    order = dict.fromkeys([*(watch.dataset for watch in watches), *(next_refresh or {})])
     return tuple(
         _dataset(
             dataset,
@@ -195,6 +203,8 @@ def _dataset(  # noqa: PLR0917 - what one view is made of
             for watch in watches
         ),
         trouble="; ".join(shelf.troubles.values()) or (facts.trouble if facts else None),
+        refresh_trouble=facts.refresh_trouble if facts else None,
+        missing=facts.missing if facts else (),
         last_refresh=facts.last_refresh if facts else None,
         next_refresh=next_refresh,
     )

@@ -6,7 +6,9 @@ import argparse
 from typing import assert_never
 
 from publisher_daemon import daemon
+from publisher_daemon.catalogue import MetadataPlan
 from publisher_daemon.cli.opening import settings_of
+from publisher_daemon.cli.refreshing import sentence, written
 from publisher_daemon.cli.showing import print_json, say
 from publisher_daemon.ledger import Ledger
 from publisher_daemon.model import (
@@ -17,6 +19,7 @@ from publisher_daemon.model import (
     Forget,
     Identify,
     Keep,
+    RemoteDataset,
     Rename,
     Replace,
     Upload,
@@ -35,15 +38,47 @@ def do_plan(arguments: argparse.Namespace) -> int:
         office = daemon.build(settings, ledger, reason="publisher-daemon plan", pin=False)
         office.vocabulary.refresh(keep=False)
         previews = [office.reconciler.preview(dataset) for dataset in office.datasets]
+        pages = [office.refreshes.look(dataset) for dataset in office.refreshes.datasets]
     finally:
         ledger.close()
     if arguments.json:
-        print_json({"datasets": [_document(preview) for preview in previews]})
+        print_json(
+            {
+                "datasets": [_document(preview) for preview in previews],
+                "metadata": [_page(current, wanted) for current, wanted in pages],
+            }
+        )
     else:
         for preview in previews:
             _show(preview)
+        for current, wanted in pages:
+            _show_page(current, wanted)
     held = any(preview.holds or preview.trouble for preview in previews)
     return 1 if held else 0
+
+
+def _page(current: RemoteDataset, wanted: MetadataPlan) -> dict[str, object]:
+    return {
+        "dataset": current.id,
+        "changes": {
+            change.field: {"before": change.before, "after": change.after}
+            for change in wanted.changes
+        },
+        "drifts": [drift.field for drift in (*wanted.drifts, *wanted.clashes)],
+        "publishes": wanted.publishes,
+    }
+
+
+def _show_page(current: RemoteDataset, wanted: MetadataPlan) -> None:
+    say(f"Metadata of {current.title} ({current.id})")
+    if wanted.publishes:
+        say("  ! this makes a PRIVATE dataset PUBLIC, as `private = false` says")
+    for change in wanted.changes:
+        say(f"  {change.field}: {written(change.before)} → {written(change.after)}")
+    for drift in (*wanted.drifts, *wanted.clashes):
+        say(sentence(drift))
+    if not (wanted.changes or wanted.drifts or wanted.clashes):
+        say("  nothing to do: the page is as configured")
 
 
 def _document(preview: Preview) -> dict[str, object]:

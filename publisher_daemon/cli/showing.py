@@ -40,8 +40,13 @@ def show_datasets(views: Sequence[DatasetView], *, ignored: bool) -> None:
         say(f"{view.title or 'Dataset'} ({view.dataset})" + (f"  {view.page}" if view.page else ""))
         if view.trouble:
             say(f"  ! {view.trouble}")
-        if view.next_refresh:
-            say(f"  next refresh: {instant(view.next_refresh)}")
+        if view.refresh_trouble:
+            say(f"  ! metadata: {view.refresh_trouble}")
+        if view.last_refresh or view.next_refresh:
+            last, following = instant(view.last_refresh), instant(view.next_refresh)
+            say(f"  metadata refreshed: {last or 'never'}; next: {following or 'when it changes'}")
+        if view.missing:
+            say(f"  to be found more easily: {'; '.join(view.missing)}")
         for file in view.files:
             if ignored or str(file.state) != "ignored":
                 show_file(file)

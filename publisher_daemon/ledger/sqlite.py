@@ -228,7 +228,11 @@ class Ledger:
         rows = self._store.rows("SELECT dataset, facts FROM dataset")
         return {
             DatasetId(_rows.unpacked(row[0])): DatasetFacts(
-                **{name: value for name, value in json.loads(row[1]).items() if name in known}
+                **{
+                    name: tuple(value) if isinstance(value, list) else value
+                    for name, value in json.loads(row[1]).items()
+                    if name in known
+                }
             )
             for row in rows
         }

@@ -22,6 +22,12 @@ class DatasetFacts:
     last_refresh: float | None = None
     trouble: str | None = None
     trouble_since: float | None = None
+    #: why the last refresh of its metadata did not go through
+    refresh_trouble: str | None = None
+    #: the settings it was refreshed under
+    refresh_settings: str = ""
+    #: what would raise its quality score on the portal, in words
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,7 +208,8 @@ class Portal:
         if forbidden:
             raise ValueError(f"never sent in an update: {', '.join(forbidden)}")
         kept = {name: current.raw[name] for name in ("tags", "temporal_coverage")}
-        document = {**kept, **changes}
+        # said each time: what a portal does with a dataset whose visibility is left out has changed
+        document = {"private": current.private, **kept, **changes}
         meant = _strict(changes["private"]) if "private" in changes else current.private
         found = self._calls.written(
             "PUT",
