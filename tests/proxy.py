@@ -35,6 +35,8 @@ from urllib.parse import urlsplit
 
 _BLOCK = 1 << 16
 _PATIENCE = 120.0
+#: how long a look at the requests waits for those that are being answered
+_RECORDING = 1.0
 #: headers that belong to one connection (RFC 9110 §7.6.1), and those that the proxy writes itself
 _OWN_HEADERS = frozenset(
     {"connection", "keep-alive", "host", "expect", "content-length", "transfer-encoding"}
@@ -92,7 +94,9 @@ class Proxy:
         self._server = _Server(("127.0.0.1", 0), _Relay)
         self._server.proxy = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._idle = threading.Condition(self._lock)
+        self._relaying = 0
         self._rules: list[tuple[Rule, list[int]]] = []
         self._recorded: list[Recorded] = []
 
@@ -118,8 +122,12 @@ class Proxy:
 
     @property
     def requests(self) -> list[Recorded]:
-        """Every request so far, in the order in which they ended."""
+        """Every request so far, in the order in which they ended.
+
+        A reply reaches the client a moment before its request is recorded: those are waited for.
+        """
         with self._lock:
+            self._idle.wait_for(lambda: not self._relaying, timeout=_RECORDING)
             return list(self._recorded)
 
     def seen(self, match: str) -> list[Recorded]:
@@ -156,10 +164,17 @@ class Proxy:
                     return rule
         return Rule(match="")
 
+    def begin(self) -> None:
+        """Count a request that has come and is not recorded yet."""
+        with self._lock:
+            self._relaying += 1
+
     def record(self, request: Recorded) -> None:
         """Remember a request."""
         with self._lock:
+            self._relaying -= 1
             self._recorded.append(request)
+            self._idle.notify_all()
 
 
 class _Server(ThreadingHTTPServer):
@@ -207,6 +222,7 @@ class _Relay(BaseHTTPRequestHandler):
     def _relay(self) -> None:
         self._size = 0
         self._status: int | None = None
+        self.server.proxy.begin()
         rule = self.server.proxy.apply(f"{self.command} {self.path}")
         try:
             self._obey(rule)

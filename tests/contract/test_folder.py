@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
+from rights import let_others_in
 from waiting import wait_until
 
 from publisher_daemon.errors import (
@@ -346,8 +347,7 @@ def test_an_unreadable_directory_hides_what_is_below_and_nothing_else(root: Path
         "seen = [s.key.path for s in folder.scan()]\n"
         "print(seen, folder.unobservable(), folder.exists('a/b.csv'))\n"
     )
-    for above in (root, *root.parents[:3]):
-        above.chmod(0o755)
+    let_others_in(root)
     (root / "a").chmod(0o700)
     done = subprocess.run(
         [sys.executable, "-c", script, str(root)], capture_output=True, text=True, check=False

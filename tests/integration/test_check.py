@@ -22,6 +22,7 @@ import trustme
 from colleague import Api
 from launcher import Sandbox
 from producer import Producer
+from rights import let_others_in
 
 from publisher_daemon.check import examine
 from publisher_daemon.config import load
@@ -190,8 +191,7 @@ def codes_as_nobody(producer: Producer) -> dict[str, Finding]:
         findings = examine(settings, clock=time.time)
     else:
         os.chown(producer.home / "api-key", 65534, 65534)
-        for above in (producer.home, *producer.home.parents[:2]):
-            above.chmod(0o755)
+        let_others_in(producer.home)
         os.seteuid(65534)
         try:
             findings = examine(settings, clock=time.time)
