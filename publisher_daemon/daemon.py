@@ -30,7 +30,7 @@ from publisher_daemon.errors import (
     PublisherError,
 )
 from publisher_daemon.folder import Folder
-from publisher_daemon.health import Notifier
+from publisher_daemon.health import Heartbeat, Notifier
 from publisher_daemon.ledger import DatasetFacts, Ledger
 from publisher_daemon.model import DatasetId, Hint, Policy, Reason, Report, State, Watch
 from publisher_daemon.portal import Portal
@@ -51,6 +51,9 @@ PRUNE_EVERY, PRUNE_ROWS = 24 * 3600.0, 1000
 TICK = 0.5
 #: How long an upload may still run after SIGTERM before it is cut (nothing is done by a cut one).
 PATIENCE = 10.0
+#: A worker that neither looked for work nor sent a block for this long hangs, in seconds: hashing a
+#: huge file on a slow share, and the portal's longest silence, stay below.
+STUCK = 3600.0
 #: When a metadata refresh that did not go through is tried again, in seconds.
 REFRESH_AGAIN = 60.0
 
@@ -442,6 +445,8 @@ class Daemon:
         self._stopped_at: float | None = None
         self._fatal: list[BaseException] = []
         self._prune_at = time.monotonic()
+        self._heartbeat = Heartbeat(settings.daemon.state_dir)
+        self._seen: dict[int, float] = {}
 
     def run(self) -> int:
         """Serve until SIGTERM; returns the exit code."""
@@ -461,6 +466,7 @@ class Daemon:
                     self._again.clear()
                     office = self._reloaded(office)
         self._notifier.stopping()
+        self._heartbeat.gone()
         if self._fatal:
             log.error("daemon.stopped", why=str(self._fatal[0]), code=SOMETHING_WRONG)
             return SOMETHING_WRONG
@@ -505,13 +511,26 @@ class Daemon:
         return office
 
     def _out_of_patience(self) -> bool:
+        self._gets_on()
         return self._stopped_at is not None and time.monotonic() - self._stopped_at > PATIENCE
 
     def _told_to_stop(self) -> None:
         self._stopped_at = time.monotonic()
         self._stop.set()
 
+    def _gets_on(self) -> None:
+        """The calling thread does something: asked at every turn and for every block sent."""
+        self._seen[threading.get_ident()] = time.monotonic()
+
+    def _all_get_on(self, workers: Sequence[threading.Thread]) -> bool:
+        oldest = time.monotonic() - STUCK
+        return all(
+            worker.is_alive() and self._seen.get(worker.ident or 0, 0.0) >= oldest
+            for worker in workers
+        )
+
     def _stop_or_reload(self) -> bool:
+        self._gets_on()
         return self._stop.is_set() or self._again.is_set() or bool(self._fatal)
 
     def _serve(self, office: Office) -> None:
@@ -579,6 +598,9 @@ class Daemon:
                 version = now
                 self._take_requests(office, lanes)
             self._prune(office.settings.daemon.keep_history)
+            if not self._all_get_on(workers):
+                continue  # no sign of life: the service manager restarts what hangs
+            self._heartbeat.beat()
             watchdog = self._notifier.watchdog
             if watchdog is not None and time.monotonic() - fed >= watchdog:
                 fed = time.monotonic()

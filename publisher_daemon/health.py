@@ -6,13 +6,56 @@ usual binding needs a compiler on the producer's server.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import structlog
 
 log = structlog.get_logger(__name__)
+
+#: How often the running service says that it gets on, in seconds.
+BEAT_EVERY = 10.0
+#: A heartbeat older than this is no sign of life: systemd's two minutes (WatchdogSec= of the unit).
+TOO_OLD = 120.0
+
+
+class Heartbeat:
+    """A file in the state directory whose time says when all the threads last got on.
+
+    A file and no port: nothing listens, and a check in a container is one command.
+    """
+
+    def __init__(self, state_dir: Path, clock: Callable[[], float] = time.time) -> None:
+        self._path = state_dir / "heartbeat"
+        self._clock = clock
+        self._next = float("-inf")
+
+    def beat(self) -> None:
+        """Say so, at most every ten seconds; a full disk is the ledger's to complain about."""
+        now = self._clock()
+        # a clock set back must not silence us until it has caught up
+        if self._next - BEAT_EVERY <= now < self._next:
+            return
+        self._next = now + BEAT_EVERY
+        with contextlib.suppress(OSError):
+            self._path.touch(mode=0o640)
+            os.utime(self._path, (now, now))
+
+    def age(self) -> float | None:
+        """Seconds since the last one; None when there is none."""
+        try:
+            return self._clock() - self._path.stat().st_mtime
+        except OSError:
+            return None
+
+    def gone(self) -> None:
+        """The service stops: nobody is to be told that it still gets on."""
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
 
 
 class Notifier:

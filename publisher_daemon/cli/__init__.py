@@ -40,6 +40,8 @@ VERBS = {
     "release": ("asking", "let through a file that a check holds"),
     "rollback": ("asking", "publish an earlier version again"),
     "support": ("supporting", "the report the portal's support asks for, redacted"),
+    "health": ("dropin", "is the service alive and getting on? exit 0 or 1 (for health checks)"),
+    "systemd-dropin": ("dropin", "print the systemd drop-in that shows it its folders only"),
     "init": ("writing", "write a first configuration by asking the portal what the key may edit"),
     "import": ("writing", "print the configuration that matches a dataset as it is"),
 }
@@ -118,7 +120,9 @@ def main(argv: Sequence[str]) -> int:
     arguments.config = getattr(arguments, "config", None)
     arguments.json = getattr(arguments, "json", False)
     module = import_module(f"publisher_daemon.cli.{VERBS[arguments.verb][0]}")
-    verb: Callable[[argparse.Namespace], int] = getattr(module, f"do_{arguments.verb}")
+    verb: Callable[[argparse.Namespace], int] = getattr(
+        module, f"do_{arguments.verb.replace('-', '_')}"
+    )
     try:
         return verb(arguments)
     except PublisherError as error:
