@@ -168,6 +168,13 @@ class Ledger:
             _close(writing, attempt)
             _note(writing, attempt, now=now, action=action, detail=detail)
 
+    def note(
+        self, key: ResourceKey, action: str, *, now: float, detail: Mapping[str, object]
+    ) -> None:
+        """Add a history row, and nothing else."""
+        with self._store.write() as writing:
+            _note(writing, key, now=now, action=action, detail=detail)
+
     def rename(self, old: ResourceKey, entry: Entry, *, now: float) -> None:
         """Move the entry of ``old`` to ``entry.key``."""
         with self._store.write() as writing:
@@ -224,18 +231,8 @@ class Ledger:
 
     def datasets(self) -> dict[DatasetId, DatasetFacts]:
         """What was learned of each dataset."""
-        known = {field.name for field in fields(DatasetFacts)}
         rows = self._store.rows("SELECT dataset, facts FROM dataset")
-        return {
-            DatasetId(_rows.unpacked(row[0])): DatasetFacts(
-                **{
-                    name: tuple(value) if isinstance(value, list) else value
-                    for name, value in json.loads(row[1]).items()
-                    if name in known
-                }
-            )
-            for row in rows
-        }
+        return {DatasetId(_rows.unpacked(row[0])): _facts(json.loads(row[1])) for row in rows}
 
     def remember_dataset(self, facts: DatasetFacts) -> None:
         """Keep what was learned of a dataset."""
@@ -383,3 +380,14 @@ def _note(
         detail=detail,
     )
     _insert(writing, "INSERT", "history", _rows.NOTE, cells)
+
+
+def _facts(kept: dict[str, Any]) -> DatasetFacts:
+    """The facts as they were kept, by this version or another one."""
+    known = {field.name for field in fields(DatasetFacts)}
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in kept.items()
+        if name in known
+    }
+    return DatasetFacts(**values)

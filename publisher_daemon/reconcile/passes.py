@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import structlog
 
@@ -587,6 +587,8 @@ class Reconciler:
         )
         if isinstance(error, OutcomeUnknown):
             run.stale = True
+            self._ledger.note(action_key(action), "action.failed", now=self._clock(),
+                              detail=_detail(error))  # fmt: skip
             self._fail_key(run, action, error)
             return True
         if isinstance(error, CredentialRefused):
@@ -806,6 +808,8 @@ def _detail(error: Exception) -> dict[str, object]:
             "http_status": error.status,
             "sentry_id": error.sentry_id,
             "trace_id": error.exchange.trace_id,
+            # what the portal's support asks for; redacted and bounded where it was made
+            "exchange": asdict(error.exchange),
         }
     return detail
 

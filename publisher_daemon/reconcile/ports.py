@@ -173,6 +173,11 @@ class Ledger(Protocol):
     ) -> None:
         """Close an attempt that did nothing (abandoned, refused)."""
 
+    def note(
+        self, key: ResourceKey, action: str, *, now: float, detail: Mapping[str, object]
+    ) -> None:
+        """Add a history row, and nothing else."""
+
     def rename(self, old: ResourceKey, entry: Entry, *, now: float) -> None:
         """Move the entry of ``old`` to ``entry.key``."""
 

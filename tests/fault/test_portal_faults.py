@@ -172,3 +172,21 @@ def test_work_resumes_when_the_portal_is_back(
             lambda: set(api.sha1s(producer.dataset).values()) == {sha1}, 75, "the file published"
         )
         assert service.stop() == 0
+
+
+def test_the_support_report_has_what_the_portal_asks_for_and_not_the_key(
+    producer: Producer, proxy: Proxy
+) -> None:
+    sentry = "fedcba9876543210fedcba9876543210"
+    producer.settings["language"] = '"fr"'
+    producer.drop("é.csv", b"a")
+    proxy.rule(UPLOAD, status=400, headers={"X-Sentry-ID": sentry})
+    producer.once(code=1)
+
+    done = producer.call("support", sentry)
+
+    assert done.returncode == 0, done.stderr
+    for wanted in ("Bonjour", sentry, "POST http", "/upload/", "HTTP 400", "é.csv", "User-Agent"):
+        assert wanted in done.stdout
+    assert producer.key not in done.stdout
+    assert producer.call("support", "inconnu").returncode == 1
