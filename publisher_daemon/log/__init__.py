@@ -14,6 +14,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -65,6 +66,7 @@ def configure(
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _render_exception,
+            _write_instants,
             _redact_and_order,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
@@ -129,6 +131,14 @@ def _redact_and_order(_logger: WrappedLogger, _method: str, entry: EventDict) ->
     clean: EventDict = _redactor.value(entry)
     first = {key: clean.pop(key) for key in _FIRST if key in clean}
     return {**first, **clean}
+
+
+def _write_instants(_logger: WrappedLogger, _method: str, entry: EventDict) -> EventDict:
+    """Write ``retry_at`` as timestamps are written; rooms reckon in seconds since 1970."""
+    at = entry.get("retry_at")
+    if isinstance(at, int | float):
+        entry["retry_at"] = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return entry
 
 
 def _render_exception(_logger: WrappedLogger, _method: str, entry: EventDict) -> EventDict:

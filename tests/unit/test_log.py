@@ -331,3 +331,12 @@ def test_the_journal_is_chosen_only_for_the_stream_systemd_connected(tmp_path: P
         assert not stream_is_journal(stream, f"{found.st_dev}:{found.st_ino + 1}")
         assert not stream_is_journal(stream, None)
         assert not stream_is_journal(io.StringIO(), "1:2")
+
+
+def test_an_instant_is_written_as_timestamps_are() -> None:
+    out = io.StringIO()
+    log.configure(format="json", stream=out)
+
+    structlog.get_logger().warning("action.held", retry_at=0.0)
+
+    assert json.loads(out.getvalue())["retry_at"] == "1970-01-01T00:00:00Z"
