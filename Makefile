@@ -16,7 +16,7 @@ unexport PYTHONPATH
 unexport PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check storm bench lock clean
+.PHONY: help demo test check storm lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1#/p' $(firstword $(MAKEFILE_LIST)) | awk -F'#' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -39,10 +39,6 @@ check: $(READY)  ## style, types, architecture, documentation
 
 storm: $(READY)  ## thousands of random worlds, with a crash at any step (ARGS='--worlds 20000')
 	@$(BIN)/python tests/storm/simulate.py $(ARGS)
-
-bench: $(READY)  ## measure it, side by side with what people would use instead
-	@$(BIN)/python deploy/sandbox --install-only
-	@$(BIN)/python tests/bench $(ARGS)
 
 lock:  ## choose the newest versions allowed again, with their hashes (needs uv)
 	$(COMPILE) --upgrade -o requirements.lock pyproject.toml

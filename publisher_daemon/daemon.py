@@ -27,7 +27,6 @@ from publisher_daemon.errors import (
     FolderUnreadable,
     PortalError,
     PortalRefused,
-    PublisherError,
 )
 from publisher_daemon.folder import Folder
 from publisher_daemon.health import Heartbeat, Notifier
@@ -341,7 +340,7 @@ def _settle_all(  # noqa: C901 - one loop with its threads reads best in one pla
     reports: dict[DatasetId, Report] = {}
     left = set(todo)
     lock = threading.Lock()
-    broken: list[PublisherError] = []
+    broken: list[Exception] = []
 
     def work() -> None:
         while left and not stop.is_set() and not broken:
@@ -350,7 +349,8 @@ def _settle_all(  # noqa: C901 - one loop with its threads reads best in one pla
                 continue
             try:
                 report, trouble = make_pass(office, wake.dataset, reason, (), refresh=False)
-            except PublisherError as error:
+            except Exception as error:  # noqa: BLE001 - a thread's outermost frame: told, raised below
+                log.error("pass.failed", dataset=wake.dataset, why=str(error))  # noqa: TRY400
                 broken.append(error)
                 return
             again = _patience(report)

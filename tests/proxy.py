@@ -96,7 +96,7 @@ class Proxy:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._lock = threading.RLock()
         self._idle = threading.Condition(self._lock)
-        self._relaying = 0
+        self._relaying: list[str] = []
         self._rules: list[tuple[Rule, list[int]]] = []
         self._recorded: list[Recorded] = []
 
@@ -164,15 +164,20 @@ class Proxy:
                     return rule
         return Rule(match="")
 
-    def begin(self) -> None:
-        """Count a request that has come and is not recorded yet."""
+    def relaying(self, match: str) -> bool:
+        """Whether such a request is under way."""
         with self._lock:
-            self._relaying += 1
+            return any(re.search(match, line) for line in self._relaying)
+
+    def begin(self, line: str) -> None:
+        """Note a request that has come and is not recorded yet."""
+        with self._lock:
+            self._relaying.append(line)
 
     def record(self, request: Recorded) -> None:
         """Remember a request."""
         with self._lock:
-            self._relaying -= 1
+            self._relaying.remove(f"{request.method} {request.path}")
             self._recorded.append(request)
             self._idle.notify_all()
 
@@ -222,7 +227,7 @@ class _Relay(BaseHTTPRequestHandler):
     def _relay(self) -> None:
         self._size = 0
         self._status: int | None = None
-        self.server.proxy.begin()
+        self.server.proxy.begin(f"{self.command} {self.path}")
         rule = self.server.proxy.apply(f"{self.command} {self.path}")
         try:
             self._obey(rule)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
 import unicodedata
 from typing import Any
 
@@ -440,3 +442,36 @@ def test_history_and_explain_tell_the_story(producer: Producer) -> None:
     assert actions[0] == "resource.created"
     assert explained["sha1"] == sha1
     assert explained["explanation"]
+
+
+def test_status_remote_compares_what_the_links_serve(producer: Producer, api: Api) -> None:
+    sha1 = producer.drop("a.csv", b"a\n")
+    published = producer.once()["a.csv"]
+    by_hand = api.upload(producer.dataset, "autre.csv", b"autre\n")
+
+    (view,) = producer.ask("status", "--remote", code=0)["datasets"]
+
+    shown = {found["resource_id"]: found for found in view["remote"]["resources"]}
+    assert shown[published["resource_id"]]["served_sha1"] == sha1
+    assert shown[published["resource_id"]]["same_as_published"] is True
+    assert shown[by_hand["id"]]["same_as_published"] is None
+
+
+def test_control_c_stops_a_pass_at_once_and_the_next_one_ends_it(
+    producer: Producer, api: Api, proxy: Proxy
+) -> None:
+    producer.url = proxy.url
+    proxy.rule("POST .*/upload/", delay=3.0, times=1)
+    sha1 = producer.drop("a.csv", b"a\n")
+    producer.configure()
+    with subprocess.Popen(
+        producer.command("once"), cwd=producer.home, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        wait_until(lambda: proxy.relaying("POST .*/upload/"), 20, "an upload under way")
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=60)
+
+    assert running.returncode in {0, 1}
+    assert b"Traceback" not in said
+    assert producer.once()["a.csv"]["sha1"] == sha1
+    assert only(api, producer.dataset)["checksum"]["value"] == sha1
