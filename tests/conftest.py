@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,20 @@ from colleague import Api  # noqa: E402 - found through the line above
 from launcher import Sandbox  # noqa: E402
 from producer import Producer  # noqa: E402
 from proxy import Proxy  # noqa: E402
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out, and say so, what this machine cannot do: CI is root and has strace."""
+    lacking = {}
+    if os.geteuid() != 0:
+        why = "needs root: it mounts file systems or changes machine limits"
+        lacking |= {"root": why, "alone": why}
+    if shutil.which("strace") is None:
+        lacking["strace"] = "needs strace (Debian, Ubuntu: apt install strace)"
+    for item in items:
+        for marker, why in lacking.items():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=why))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -336,6 +336,7 @@ def test_a_missing_folder_is_not_an_empty_one(root: Path) -> None:
         paths(Folder(watch(root)))
 
 
+@pytest.mark.root
 def test_an_unreadable_directory_hides_what_is_below_and_nothing_else(root: Path) -> None:
     put(root, "a/b.csv", "c.csv")
     script = (
@@ -356,6 +357,7 @@ def test_an_unreadable_directory_hides_what_is_below_and_nothing_else(root: Path
     assert done.stdout.strip() == "['c.csv'] ('a',) True", done.stderr
 
 
+@pytest.mark.root
 def test_an_unmounted_folder_is_not_an_empty_one(mounted: Path) -> None:
     put(mounted, "a.csv")
     folder = Folder(watch(mounted))
@@ -373,6 +375,7 @@ def test_an_unmounted_folder_is_not_an_empty_one(mounted: Path) -> None:
     assert paths(folder) == ["b.csv"]
 
 
+@pytest.mark.root
 def test_a_mount_over_a_folder_that_had_files_hides_them_and_is_not_believed(root: Path) -> None:
     put(root, "a.csv")
     folder = Folder(watch(root))
@@ -386,6 +389,7 @@ def test_a_mount_over_a_folder_that_had_files_hides_them_and_is_not_believed(roo
     assert paths(folder) == ["a.csv"]
 
 
+@pytest.mark.root
 def test_a_share_that_comes_after_the_service_started_is_taken(root: Path) -> None:
     folder = Folder(watch(root))
     assert paths(folder) == []
@@ -397,6 +401,7 @@ def test_a_share_that_comes_after_the_service_started_is_taken(root: Path) -> No
         subprocess.run(["umount", str(root)], check=True)
 
 
+@pytest.mark.root
 def test_the_identity_that_was_kept_is_asked_for_after_a_restart(mounted: Path) -> None:
     kept = Folder(watch(mounted)).presence()
     subprocess.run(["umount", str(mounted)], check=True)
@@ -407,6 +412,7 @@ def test_the_identity_that_was_kept_is_asked_for_after_a_restart(mounted: Path) 
         paths(after)
 
 
+@pytest.mark.root
 def test_another_mount_below_is_not_entered_and_hides_what_was_there(root: Path) -> None:
     put(root, "a/b.csv", "c.csv", "d/e.csv")
     put(root.parent, "other/f.csv")

@@ -26,6 +26,7 @@ def killed_at(producer: Producer, call: str, number: int) -> bool:
     return done.returncode in {-9, 137}
 
 
+@pytest.mark.strace
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("call", STEPS)
 def test_killed_at_every_step_the_world_converges(producer: Producer, api: Api, call: str) -> None:

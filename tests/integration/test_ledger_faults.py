@@ -383,6 +383,7 @@ def publish(ledger: Ledger, number: int, step: int) -> bool:
     return True
 
 
+@pytest.mark.root
 def test_a_full_disk_at_any_commit_loses_nothing_and_ends_by_itself(disk: Path) -> None:
     failed = set()
     with closing(Ledger(disk)) as ledger:
@@ -405,6 +406,7 @@ def test_a_full_disk_at_any_commit_loses_nothing_and_ends_by_itself(disk: Path) 
     assert failed == {0, 1, 2}
 
 
+@pytest.mark.root
 def test_a_first_start_on_a_full_disk_is_told_and_succeeds_when_there_is_room(disk: Path) -> None:
     filler = fill(disk)
 
@@ -417,6 +419,7 @@ def test_a_first_start_on_a_full_disk_is_told_and_succeeds_when_there_is_room(di
     older(disk)
 
 
+@pytest.mark.root
 def test_the_lock_is_held_even_on_a_full_disk(disk: Path) -> None:
     with closing(Ledger(disk)) as ledger:
         fill(disk)
@@ -429,6 +432,7 @@ def test_the_lock_is_held_even_on_a_full_disk(disk: Path) -> None:
             pass
 
 
+@pytest.mark.root
 def test_a_disk_that_becomes_read_only_is_told(disk: Path) -> None:
     older(disk)
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
@@ -461,6 +465,7 @@ except LedgerBroken as broken:
 """
 
 
+@pytest.mark.strace
 def test_an_io_error_at_any_commit_is_told_and_loses_nothing_that_was_said(tmp_path: Path) -> None:
     broken = 0
     for number in range(1, 30):

@@ -253,6 +253,7 @@ def test_says_that_the_root_is_missing_and_watches_again_when_it_is_back(root: P
         hears_again(heard, root)
 
 
+@pytest.mark.root
 def test_notices_a_mount_an_unmount_and_a_lazy_unmount(root: Path) -> None:
     with watching(root) as (watcher, heard):
         for lazily in ((), ("-l",)):
