@@ -1,0 +1,368 @@
+"""Does the actions of a plan: intent, request, record, and a look at what is served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import structlog
+
+from publisher_daemon.errors import (
+    FileUnreadable,
+    FolderUnreadable,
+    OutcomeUnknown,
+    PortalError,
+    SourceChanged,
+)
+from publisher_daemon.model import (
+    Abandon,
+    Action,
+    Adopt,
+    AttemptKind,
+    DatasetId,
+    Describe,
+    Entry,
+    Folderful,
+    Forget,
+    Hold,
+    Identify,
+    Keep,
+    Record,
+    Remote,
+    RemoteResource,
+    Rename,
+    Replace,
+    SourceFile,
+    Standing,
+    State,
+    Upload,
+    Withdraw,
+    Words,
+)
+from publisher_daemon.naming import readable
+from publisher_daemon.plan import action_key, plan
+from publisher_daemon.reconcile.failures import Failures, detail_of, sentence
+from publisher_daemon.reconcile.ports import Folder, Ledger, Portal
+from publisher_daemon.reconcile.standings import withdrawn
+from publisher_daemon.reconcile.turn import Pass, Stoppable, StopPass
+from publisher_daemon.retry import Kind, next_try
+
+log = structlog.get_logger(__name__)
+
+#: Times a published link may fail to serve its bytes before the file is sent again.
+UNVERIFIED_LIMIT = 3
+
+
+class Actor:
+    """Applies one action after the other; what fails goes to ``Failures``."""
+
+    def __init__(
+        self,
+        *,
+        portal: Portal,
+        ledger: Ledger,
+        folders: Mapping[tuple[DatasetId, str], Folder],
+        failures: Failures,
+        clock: Callable[[], float],
+        jitter: Callable[[], float],
+        cut: Callable[[], bool],
+    ) -> None:
+        self._portal = portal
+        self._ledger = ledger
+        self._folders = folders
+        self._failures = failures
+        self._clock = clock
+        self._jitter = jitter
+        self._cut = cut
+
+    def apply(self, run: Pass, action: Action) -> bool:
+        """Do one action: True when something changed. Raises StopPass when nothing else can."""
+        try:
+            match action:
+                case Upload() | Replace():
+                    self._publish(run, action)
+                case Describe() | Identify():
+                    self._tell(run, action)
+                case Withdraw():
+                    self._withdraw(run, action)
+                case Adopt() | Rename() | Abandon() | Forget() | Keep():
+                    self._note(run, action)
+        except SourceChanged as moved:
+            run.dropped[action_key(action)] = Hold(
+                action_key(action),
+                "not_settled",
+                f"The file changed while it was being read ({moved.message}); waiting until it is "
+                "still.",
+                self._clock() + 1.0,
+                State.PENDING,
+            )
+            return False
+        except FileUnreadable as unreadable:
+            key = action_key(action)
+            run.dropped[key] = self._failures.unreadable(run, key, unreadable)
+            return False
+        except FolderUnreadable as gone:
+            raise StopPass(sentence(gone), self._clock() + 5.0, "folder_unreadable") from gone
+        except PortalError as error:
+            return self._failures.handle(run, action, error)
+        run.done.append(action)
+        return True
+
+    def _publish(self, run: Pass, action: Upload | Replace) -> None:
+        """Send the bytes, then the words, then see that they are served."""
+        file, dataset = action.file, run.dataset
+        folder = self._folders[dataset, file.key.folder]
+        started = self._clock()
+        target = action.resource if isinstance(action, Replace) else None
+        title = action.title if isinstance(action, Replace) else file.words.title
+        with folder.open(file.key.path, file.stamp) as opened:
+            source = Stoppable(opened, self._cut)
+            attempt = self._ledger.begin(
+                file.key,
+                "upload" if target is None else "replace",
+                now=started,
+                fingerprint=file.fingerprint,
+                stamp=file.stamp,
+                name=file.name,
+                resource=target,
+                before=action.before if isinstance(action, Replace) else None,
+                title=title,
+            )
+            try:
+                if target is None:
+                    found = self._portal.upload(
+                        dataset,
+                        source,
+                        file.fingerprint,
+                        file.name,
+                        lambda: self._ledger.sent(attempt, now=self._clock()),
+                    )
+                else:
+                    found = self._portal.replace(
+                        dataset,
+                        target,
+                        source,
+                        file.fingerprint,
+                        file.name,
+                        lambda: self._ledger.sent(attempt, now=self._clock()),
+                    )
+            except OutcomeUnknown as error:
+                if error.status == 500:  # udata's own answer: it is at rest
+                    run.answered.add(attempt.id)
+                raise
+            except Exception as error:
+                self._ledger.close_attempt(
+                    attempt, now=self._clock(), action="action.failed", detail=detail_of(error)
+                )
+                raise
+        run.resources[found.id] = found
+        before = run.record.entries.get(file.key)
+        entry = Entry(
+            key=file.key,
+            resource=found.id,
+            fingerprint=found.fingerprint or file.fingerprint,
+            stamp=file.stamp,
+            permalink=found.permalink,
+            applied=before.applied if before else Words(title=file.words.title),
+            restore=title,
+            reset_to=file.name,
+            published_at=self._clock(),
+        )
+        event = "resource.created" if target is None else "resource.replaced"
+        seconds = round(self._clock() - started, 3)
+        self._ledger.finish(
+            attempt, entry, now=self._clock(), action=event,
+            detail={"seconds": seconds, "url": found.permalink},
+        )  # fmt: skip
+        log.info(
+            event,
+            path=readable(file.key.path),
+            folder=file.key.folder,
+            resource_id=found.id,
+            sha1=entry.fingerprint.sha1,
+            size=entry.fingerprint.size,
+            seconds=seconds,
+            url=found.permalink,
+        )
+        run.failed.pop(file.key, None)
+        self._words_now(run, file, entry, found)
+        self._verify(run, entry, run.resources[found.id])
+
+    def _words_now(self, run: Pass, file: SourceFile, entry: Entry, found: RemoteResource) -> None:
+        """Give the words right after the bytes: the next plan would come after all the files."""
+        if run.remote is None:
+            return
+        small = plan(
+            Folderful((file,), frozenset({file.key})),
+            Record({file.key: entry}),
+            Remote(run.remote.dataset, (found,)),
+            run.policy,
+            self._clock(),
+        )
+        run.own(entry)
+        for action in small.actions:
+            self.apply(run, action)
+
+    def _tell(self, run: Pass, action: Describe | Identify) -> None:
+        entry = run.record.entries.get(action.key)
+        if entry is None:
+            return
+        words = action.words if isinstance(action, Describe) else Words()
+        kind: AttemptKind = "describe" if isinstance(action, Describe) else "identify"
+        attempt = self._ledger.begin(
+            action.key, kind, now=self._clock(), resource=action.resource, words=words
+        )
+        try:
+            self._ledger.sent(attempt, now=self._clock())
+            if isinstance(action, Describe):
+                found = self._portal.describe(run.dataset, action.resource, words, action.identity)
+                entry = replace(entry, applied=action.applied, restore=None, reset_to=None)
+            else:
+                self._portal.identify(run.dataset, action.resource, action.identity)
+                found = replace(run.resources[action.resource], source=action.identity)
+        except OutcomeUnknown:
+            raise
+        except Exception as error:
+            self._ledger.close_attempt(
+                attempt, now=self._clock(), action="action.failed", detail=detail_of(error)
+            )
+            raise
+        run.resources[found.id] = found
+        run.own(entry)
+        event = "resource.described" if isinstance(action, Describe) else "resource.identified"
+        self._ledger.finish(attempt, entry, now=self._clock(), action=event, detail=words.said())
+        log.info(
+            event,
+            path=readable(action.key.path),
+            folder=action.key.folder,
+            resource_id=found.id,
+            **words.said(),
+        )
+
+    def _withdraw(self, run: Pass, action: Withdraw) -> None:
+        if self._folders[run.dataset, action.key.folder].exists(action.key.path):
+            raise SourceChanged("it is back")
+        attempt = self._ledger.begin(
+            action.key, "withdraw", now=self._clock(), resource=action.resource
+        )
+        try:
+            self._ledger.sent(attempt, now=self._clock())
+            self._portal.withdraw(run.dataset, action.resource)
+        except OutcomeUnknown:
+            raise
+        except Exception as error:
+            self._ledger.close_attempt(
+                attempt, now=self._clock(), action="action.failed", detail=detail_of(error)
+            )
+            raise
+        run.resources.pop(action.resource, None)
+        self._ledger.forget(action.key, now=self._clock(), action="resource.withdrawn")
+        run.disown(action.key)
+        self._ledger.close_attempt(attempt, now=self._clock(), action="resource.withdrawn")
+        self._ledger.stand([withdrawn(action.key, self._clock())])
+        log.warning(
+            "resource.withdrawn",
+            path=readable(action.key.path),
+            folder=action.key.folder,
+            resource_id=action.resource,
+        )
+
+    def _note(self, run: Pass, action: Adopt | Rename | Abandon | Forget | Keep) -> None:
+        """Do what only the ledger sees."""
+        now, path = self._clock(), readable(action_key(action).path)
+        match action:
+            case Adopt():
+                event = "attempt.adopted" if action.attempt is not None else "resource.adopted"
+                self._ledger.finish(
+                    action.attempt, action.entry, now=now, action=event, detail={"why": action.why}
+                )
+                run.own(action.entry)
+                log.info(event, path=path, resource_id=action.entry.resource, why=action.why)
+            case Rename():
+                self._ledger.rename(action.old, action.entry, now=now)
+                run.disown(action.old)
+                run.own(action.entry)
+                log.info(
+                    "resource.renamed",
+                    path=path,
+                    old_path=readable(action.old.path),
+                    resource_id=action.entry.resource,
+                )
+            case Abandon():
+                self._ledger.close_attempt(
+                    action.attempt, now=now, action="attempt.abandoned", detail={"why": action.why}
+                )
+                log.info("attempt.abandoned", path=path, why=action.why, kind=action.attempt.kind)
+            case Forget():
+                event = "resource.withdrawn" if action.why == "withdrawn" else "resource.forgotten"
+                self._ledger.forget(action.key, now=now, action=event)
+                run.disown(action.key)
+                if action.why == "withdrawn":
+                    self._ledger.stand([withdrawn(action.key, now)])
+                log.info(event, path=path, resource_id=action.resource, why=action.why)
+            case Keep():
+                entry = run.record.entries.get(action.key)
+                if entry is not None:
+                    kept = replace(entry, gone_since=now)
+                    self._ledger.touch(kept)
+                    run.own(kept)
+                log.info(
+                    "resource.kept",
+                    path=path,
+                    resource_id=action.resource,
+                    why="the file is gone from the folder; its resource stays on the portal",
+                )
+
+    # ----------------------------------------------------------------------------- verification
+
+    def _verify(self, run: Pass, entry: Entry, found: RemoteResource) -> None:
+        """See that the permalink gives these bytes' length; if not, hold and look again."""
+        try:
+            problem = self._portal.serves(found)
+        except PortalError as error:
+            problem = error.message
+        if problem is None:
+            log.debug("resource.verified", path=readable(entry.key.path), resource_id=found.id)
+            return
+        before = run.record.standings.get(entry.key)
+        failures = (before.failures if before and before.code == "unverified" else 0) + 1
+        now = self._clock()
+        standing = Standing(
+            key=entry.key,
+            state=State.HELD,
+            code="unverified",
+            why=f"Published, but its link does not give the file yet: {problem}",
+            since=now,
+            failures=failures,
+            not_before=next_try(failures, Kind.UNKNOWN_OUTCOME, now, self._jitter()),
+            stamp=entry.stamp,
+            settings=run.policy.settings,
+        )
+        self._ledger.stand([standing])
+        run.failed[entry.key] = standing
+        log.warning(
+            "resource.unverified",
+            path=readable(entry.key.path),
+            resource_id=found.id,
+            why=problem,
+            attempt=failures,
+        )
+
+    def verify_again(self, run: Pass) -> None:
+        """Look again at links that did not serve; after some times, send the file again."""
+        now = self._clock()
+        for key, standing in sorted(run.record.standings.items()):
+            entry = run.record.entries.get(key)
+            if standing.code != "unverified" or entry is None or key in run.failed:
+                continue
+            if standing.not_before is not None and now < standing.not_before:
+                run.failed[key] = standing
+                continue
+            found = run.resources.get(entry.resource)
+            file = next((one for one in run.seen.files if one.key == key), None)
+            if found is None:
+                continue
+            if standing.failures >= UNVERIFIED_LIMIT and file is not None:
+                self.apply(run, Replace(file, found.id, found.fingerprint, found.title))
+            else:
+                self._verify(run, entry, found)

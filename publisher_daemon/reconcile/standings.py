@@ -1,0 +1,94 @@
+"""Remembers, after a pass, who waits and why; forgets it for those that do not any more."""
+
+from __future__ import annotations
+
+import structlog
+
+from publisher_daemon.model import (
+    Hold,
+    Plan,
+    ResourceKey,
+    Standing,
+    State,
+)
+from publisher_daemon.naming import readable
+from publisher_daemon.reconcile.ports import Ledger
+from publisher_daemon.reconcile.turn import Pass, StopPass
+
+log = structlog.get_logger(__name__)
+
+
+def settle_standings(
+    ledger: Ledger, now: float, run: Pass, result: Plan | None, trouble: StopPass | None
+) -> tuple[tuple[Standing, ...], float | None]:
+    """Remember who waits and why; forget it for those that do not any more."""
+    held: dict[ResourceKey, Hold] = {wait.key: wait for wait in run.folderful().waiting}
+    if result is not None:
+        held.update({hold.key: hold for hold in result.holds})
+    if trouble is not None and trouble.code != "stopping":
+        for file in run.seen.files:
+            if file.key in run.seen.changed and file.key not in held:
+                state = State.HELD if trouble.retry_at is None else State.PENDING
+                held[file.key] = Hold(file.key, trouble.code, trouble.why, trouble.retry_at, state)
+    fresh: list[Standing] = []
+    current: dict[ResourceKey, Standing] = {}
+    for key, hold in held.items():
+        before = run.record.standings.get(key)
+        if key in run.failed:
+            current[key] = run.failed[key]
+            continue
+        standing = _standing(hold, before, run, now)
+        current[key] = standing
+        if standing != before:
+            fresh.append(standing)
+            changed = before is None or (before.code, before.why) != (hold.code, hold.why)
+            if changed and hold.state is not State.PENDING:
+                log.warning(
+                    "action.held",
+                    path=readable(key.path),
+                    why=hold.why,
+                    code=hold.code,
+                    retry_at=hold.until,
+                )
+    current.update(run.failed)
+    decided = result is not None
+    cleared = [
+        key
+        for key, standing in run.record.standings.items()
+        if key not in current
+        and (standing.state is not State.WITHDRAWN or key in run.seen.present)
+        and (
+            (decided and (key in run.seen.looked or key not in run.seen.present))
+            or (key not in run.seen.present and key.folder in run.seen.complete)
+        )
+    ]
+    if fresh or cleared:
+        ledger.stand(fresh, cleared)
+    due = [standing.not_before for standing in current.values() if standing.not_before]
+    untils = [hold.until for hold in held.values() if hold.until is not None]
+    return tuple(current.values()), min([*due, *untils], default=None)
+
+
+def _standing(hold: Hold, before: Standing | None, run: Pass, now: float) -> Standing:
+    """The hold as the ledger remembers it; failures and their stamp stay if it is the same one."""
+    same = before is not None and before.code == hold.code
+    stamp = next((file.stamp for file in run.seen.files if file.key == hold.key), None)
+    return Standing(
+        key=hold.key,
+        state=hold.state,
+        code=hold.code,
+        why=hold.why,
+        since=before.since if same and before else now,
+        failures=before.failures if same and before else 0,
+        not_before=hold.until,
+        stamp=before.stamp if same and before and before.failures else stamp,
+        sentry_id=before.sentry_id if same and before else None,
+        http_status=before.http_status if same and before else None,
+        settings=before.settings if same and before else run.policy.settings,
+    )
+
+
+def withdrawn(key: ResourceKey, now: float) -> Standing:
+    """Where a withdrawn file stands, until it is dropped again."""
+    why = "The file was deleted from the folder, and its resource was withdrawn from the portal."
+    return Standing(key, State.WITHDRAWN, "withdrawn", why, now)

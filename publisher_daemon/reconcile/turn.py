@@ -1,0 +1,105 @@
+"""What one pass knows while it runs, and how it is stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+from publisher_daemon.errors import (
+    PortalBusy,
+    SourceChanged,
+)
+from publisher_daemon.model import (
+    Action,
+    DatasetId,
+    Entry,
+    Folderful,
+    Hold,
+    Policy,
+    Reason,
+    Record,
+    Remote,
+    RemoteResource,
+    ResourceId,
+    ResourceKey,
+    Standing,
+)
+from publisher_daemon.reconcile.looking import Seen
+from publisher_daemon.reconcile.ports import Source
+
+
+class StopPass(Exception):
+    """Nothing more can be done in this pass."""
+
+    def __init__(self, why: str, retry_at: float | None, code: str) -> None:
+        super().__init__(why)
+        self.why, self.retry_at, self.code = why, retry_at, code
+
+
+class Stoppable:
+    """A source that ends the upload when the daemon cannot wait longer; nothing is done then."""
+
+    def __init__(self, source: Source, cut: Callable[[], bool]) -> None:
+        self._source, self._cut = source, cut
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self._source.size
+
+    def blocks(self, size: int = 256 * 1024) -> Iterator[memoryview]:
+        """The bytes, until there is no patience left."""
+        for block in self._source.blocks(size):
+            if self._cut():
+                raise SourceChanged("the daemon is stopping; it goes up again at the next start")
+            yield block
+
+    def check(self) -> None:
+        """Raise SourceChanged if the file moved."""
+        self._source.check()
+
+
+@dataclass(slots=True)
+class Pass:
+    """What one pass knows while it runs."""
+
+    dataset: DatasetId
+    reason: Reason
+    policy: Policy
+    record: Record
+    seen: Seen
+    #: the record's own entries, kept up to date while actions are applied
+    entries: dict[ResourceKey, Entry] = field(default_factory=dict)
+    resources: dict[ResourceId, RemoteResource] = field(default_factory=dict)
+    remote: Remote | None = None
+    stale: bool = True
+    done: list[Action] = field(default_factory=list)
+    failed: dict[ResourceKey, Standing] = field(default_factory=dict)
+    #: files that moved while they were handled: not for this pass
+    dropped: dict[ResourceKey, Hold] = field(default_factory=dict)
+    #: attempts the portal answered with an error of its own: it is at rest, no grace is needed
+    answered: set[int] = field(default_factory=set)
+    read_only: PortalBusy | None = None
+    drifts: tuple[tuple[ResourceKey, str, str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        self.know(self.record)
+
+    def own(self, entry: Entry) -> None:
+        """Take over what was just written in the ledger, without reading it all again."""
+        self.entries[entry.key] = entry
+
+    def disown(self, key: ResourceKey) -> None:
+        """Forget an entry as the ledger just did."""
+        self.entries.pop(key, None)
+
+    def know(self, record: Record) -> None:
+        """Start from what the ledger says."""
+        self.entries = dict(record.entries)
+        self.record = replace(record, entries=self.entries)
+
+    def folderful(self) -> Folderful:
+        """What was seen, less what moved while it was handled."""
+        waiting = self.seen.waiting + tuple(self.dropped.values())
+        files = tuple(file for file in self.seen.files if file.key not in self.dropped)
+        return Folderful(files, self.seen.present, self.seen.complete, waiting)
