@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from publisher_daemon import daemon
 from publisher_daemon.config import load
 from publisher_daemon.daemon import Daemon
 from publisher_daemon.ledger import Ledger
@@ -52,7 +51,7 @@ def test_workers_that_report_get_on(service: Daemon, worker: threading.Thread) -
 def test_one_silent_worker_is_enough_to_starve_the_watchdog(
     service: Daemon, worker: threading.Thread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(daemon, "STUCK", -1.0)
+    monkeypatch.setattr("publisher_daemon.daemon.service.STUCK", -1.0)
 
     assert not service._all_get_on([worker])
 

@@ -1,0 +1,304 @@
+"""Builds the rooms from one configuration, and makes one pass with them."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from types import FrameType
+
+import structlog
+
+from publisher_daemon.config import Settings, looks_like_dataset_id
+from publisher_daemon.errors import (
+    FolderUnreadable,
+    PortalError,
+)
+from publisher_daemon.folder import Folder
+from publisher_daemon.ledger import DatasetFacts, Ledger
+from publisher_daemon.model import DatasetId, Hint, Policy, Reason, Report, Watch
+from publisher_daemon.portal import Portal
+from publisher_daemon.reconcile import Gate, Reconciler
+from publisher_daemon.reconcile.metadata import Refreshed
+from publisher_daemon.refresh import Refreshes
+
+log = structlog.get_logger(__name__)
+
+#: How often the portal's list of accepted extensions is read again, in seconds.
+VOCABULARY_AGE = 24 * 3600.0
+
+
+@dataclass(slots=True)
+class Office:
+    """Every room, built from one configuration."""
+
+    settings: Settings
+    portal: Portal
+    ledger: Ledger
+    watches: tuple[Watch, ...]
+    folders: dict[tuple[DatasetId, str], Folder]
+    gate: Gate
+    reconciler: Reconciler
+    policy: Callable[[], Policy]
+    vocabulary: Vocabulary
+    refreshes: Refreshes
+
+    @property
+    def datasets(self) -> tuple[DatasetId, ...]:
+        """The datasets that folders feed, each once, in the configuration's order."""
+        return tuple(dict.fromkeys(watch.dataset for watch in self.watches))
+
+    @property
+    def lanes(self) -> tuple[DatasetId, ...]:
+        """Every dataset with something to do: fed by folders, or with metadata to keep."""
+        return tuple(dict.fromkeys((*self.datasets, *self.refreshes.datasets)))
+
+
+class Vocabulary:
+    """The extensions the portal accepts: read at start and daily, remembered for days offline."""
+
+    def __init__(self, portal: Portal, ledger: Ledger, clock: Callable[[], float]) -> None:
+        self._portal = portal
+        self._ledger = ledger
+        self._clock = clock
+        self._read_at = float("-inf")
+        self._ask_at = float("-inf")
+        self._extensions: frozenset[str] = frozenset()
+
+    def extensions(self) -> frozenset[str]:
+        """What was read last; empty when it was never read."""
+        return self._extensions
+
+    def refresh(self, *, keep: bool = True) -> None:
+        """Read it if it is old; what the portal does not answer comes from the ledger."""
+        now = self._clock()
+        if now - self._read_at < VOCABULARY_AGE or now < self._ask_at:
+            return
+        try:
+            self._ask_at = now + 60.0
+            self._extensions = self._portal.extensions()
+        except PortalError:
+            kept = self._ledger.cache_get("extensions")
+            self._extensions = frozenset(json.loads(kept[0])) if kept else frozenset()
+            return
+        self._read_at = now
+        if keep:
+            self._ledger.cache_put("extensions", json.dumps(sorted(self._extensions)), now)
+
+
+def now() -> float:
+    """The wall clock, in UTC seconds."""
+    return time.time()
+
+
+def open_portal(settings: Settings, reason: str = "") -> Portal:
+    """The portal of this configuration, with its key; raises ConfigInvalid."""
+    portal = settings.portal
+    return Portal(
+        portal.url,
+        settings.api_key(),
+        ca_file=str(portal.ca_file) if portal.ca_file else None,
+        proxy=portal.proxy,
+        reason=reason,
+    )
+
+
+def resolve_slugs(
+    settings: Settings, portal: Portal, ledger: Ledger, *, pin: bool
+) -> dict[str, DatasetId]:
+    """The id of each dataset named by a slug: asked once, then kept, as slugs move with titles."""
+    pinned: dict[str, DatasetId] = {}
+    for name in settings.datasets_named():
+        if looks_like_dataset_id(name):
+            continue
+        known = ledger.pinned(name)
+        if known is None:
+            known = portal.resolve(name).id
+            if pin:
+                ledger.pin(name, known)
+            log.info("dataset.pinned", slug=name, dataset=known)
+        pinned[name] = known
+    return pinned
+
+
+def build(
+    settings: Settings,
+    ledger: Ledger,
+    *,
+    reason: str,
+    yes: bool = False,
+    pin: bool = True,
+    stopping: Callable[[], bool] = lambda: False,
+    cut: Callable[[], bool] = lambda: False,
+) -> Office:
+    """Put the rooms together; raises ConfigInvalid, PortalError (only to find out slugs).
+
+    ``pin`` False writes nothing in the ledger.
+    """
+    if not settings.datasets:
+        settings.require_folders()
+    portal = open_portal(settings, reason)
+    pinned = resolve_slugs(settings, portal, ledger, pin=pin)
+    base = replace(settings.policy(pinned, yes=yes), settings=settings.digest())
+    folders = {(watch.dataset, watch.name): Folder(watch) for watch in base.watches}
+    for watch in base.watches:
+        _recognise(folders[watch.dataset, watch.name], watch, ledger)
+    vocabulary = Vocabulary(portal, ledger, time.time)
+
+    def policy() -> Policy:
+        return replace(base, extensions=vocabulary.extensions())
+
+    gate = Gate(time.time, random.random)
+    reconciler = Reconciler(
+        portal=portal,
+        ledger=ledger,
+        folders=folders,
+        policy=policy,
+        gate=gate,
+        jitter=random.random,
+        new_id=lambda: uuid.uuid4().hex[:12],
+        audit_every=settings.daemon.audit_every,
+        stopping=stopping,
+        cut=cut,
+    )
+    refreshes = Refreshes(settings, pinned, portal, ledger)
+    return Office(
+        settings,
+        portal,
+        ledger,
+        base.watches,
+        folders,
+        gate,
+        reconciler,
+        policy,
+        vocabulary,
+        refreshes,
+    )
+
+
+def _recognise(folder: Folder, watch: Watch, ledger: Ledger) -> None:
+    """Expect the folder that was there last time, so that an unmounted share is not taken for it.
+
+    Another file system, or mount, that holds a file as we published it is the same folder moved
+    (a new disk, a container): then it is taken as it is.
+    """
+    kept = ledger.presence(watch.dataset, watch.name)
+    if kept is None:
+        return
+    try:
+        found = folder.presence()
+    except FolderUnreadable:
+        found = kept
+    if found != kept:
+        entries = ledger.read(watch.dataset).entries.values()
+        known = {entry.key.path: entry.stamp for entry in entries if entry.key.folder == watch.name}
+        try:
+            same = any(
+                (before := known.get(sighting.key.path)) is not None
+                and (before.size, before.mtime_ns) == (sighting.stamp.size, sighting.stamp.mtime_ns)
+                for sighting in folder.scan()
+            )
+        except FolderUnreadable:
+            same = False
+        if same or not known:
+            return
+    folder.expect(kept)
+
+
+def remember(office: Office, report: Report) -> None:
+    """Keep for ``status`` what the pass learned of its dataset."""
+    for watch in office.watches:
+        if watch.dataset == report.dataset:
+            _keep_presence(office.folders[watch.dataset, watch.name], watch, office.ledger)
+    found = office.reconciler.dataset(report.dataset)
+    before = office.ledger.datasets().get(report.dataset)
+    facts = before or DatasetFacts(report.dataset)
+    if found is not None:
+        facts = replace(facts, title=found.title, page=found.page, slug=found.slug)
+    since = facts.trouble_since if facts.trouble == report.trouble else report.started_at
+    facts = replace(
+        facts,
+        last_pass=report.started_at,
+        trouble=report.trouble,
+        trouble_since=since if report.trouble else None,
+    )
+    if facts != before:
+        office.ledger.remember_dataset(facts)
+
+
+def make_pass(
+    office: Office, dataset: DatasetId, reason: Reason, hints: Sequence[Hint], *, refresh: bool
+) -> tuple[Report, str | None]:
+    """Publish, then refresh the page if it is due or asked: the report, and what went wrong.
+
+    One after the other in the dataset's own lane: no two writers ever meet on it. Raises
+    LedgerBroken.
+    """
+    report = office.reconciler.run(dataset, reason, hints)
+    remember(office, report)
+    wanted = dataset in office.refreshes.datasets and (refresh or office.refreshes.due(dataset))
+    if not wanted or office.gate.enter() is not None:
+        return report, None
+    try:
+        done = office.refreshes.run(dataset)
+    except PortalError as error:
+        office.gate.failed(error)
+        return report, str(error)
+    office.gate.answered()
+    return report, done.trouble
+
+
+def refresh_now(
+    settings: Settings, choose: Callable[[dict[str, DatasetId]], Sequence[DatasetId]]
+) -> list[Refreshed]:
+    """Refresh the datasets chosen among those named; raises LedgerBusy when a service runs."""
+    with open_ledger(settings) as ledger:
+        office = build(settings, ledger, reason="publisher-daemon refresh")
+        ids = dict(
+            zip((each.id for each in settings.datasets), office.refreshes.datasets, strict=True)
+        )
+        return [office.refreshes.run(dataset) for dataset in choose(ids)]
+
+
+def _keep_presence(folder: Folder, watch: Watch, ledger: Ledger) -> None:
+    """Remember which directory the folder is, once it was looked at without complaint."""
+    found = folder.identity
+    if found is not None and found != ledger.presence(watch.dataset, watch.name):
+        ledger.remember_presence(watch.dataset, watch.name, found)
+
+
+@contextmanager
+def open_ledger(settings: Settings) -> Iterator[Ledger]:
+    """The ledger, with the one-instance lock held; raises LedgerBusy, LedgerBroken."""
+    ledger = Ledger(settings.daemon.state_dir)
+    try:
+        with ledger.lock():
+            yield ledger
+    finally:
+        ledger.close()
+
+
+@contextmanager
+def on_signals(
+    stop: Callable[[], object], again: Callable[[], object] | None = None
+) -> Iterator[None]:
+    """SIGTERM and SIGINT stop; SIGHUP reloads, where that means something."""
+
+    def handler(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP and again is not None:
+            again()
+        else:
+            stop()
+
+    numbers = [signal.SIGTERM, signal.SIGINT] + ([signal.SIGHUP] if again else [])
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

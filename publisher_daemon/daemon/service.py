@@ -1,0 +1,319 @@
+"""The service: threads over one configuration, until a stop, a reload or a death."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+
+from publisher_daemon import __version__
+from publisher_daemon.config import Settings
+from publisher_daemon.daemon.office import Office, build, make_pass, on_signals, open_ledger
+from publisher_daemon.daemon.once import OK, SOMETHING_WRONG
+from publisher_daemon.errors import (
+    ConfigInvalid,
+    CredentialRefused,
+    PortalError,
+    PortalRefused,
+)
+from publisher_daemon.health import Heartbeat, Notifier
+from publisher_daemon.ledger import Ledger
+from publisher_daemon.model import DatasetId, Hint, Reason, Report
+from publisher_daemon.schedule import Schedule
+from publisher_daemon.wakeups import Wake, Wakeups
+from publisher_daemon.watcher import Watcher
+
+log = structlog.get_logger(__name__)
+
+#: How often old history is looked for, in seconds, and how many rows go at once (milliseconds).
+PRUNE_EVERY, PRUNE_ROWS = 24 * 3600.0, 1000
+#: How often the supervisor looks at its threads and at what the command line asks, in seconds.
+TICK = 0.5
+#: How long an upload may still run after SIGTERM before it is cut (nothing is done by a cut one).
+PATIENCE = 10.0
+#: A worker that neither looked for work nor sent a block for this long hangs, in seconds: hashing a
+#: huge file on a slow share, and the portal's longest silence, stay below.
+STUCK = 3600.0
+#: When a metadata refresh that did not go through is tried again, in seconds.
+REFRESH_AGAIN = 60.0
+
+
+class Daemon:
+    """The service: watches, publishes, refreshes, until it is told to stop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        *,
+        reload: Callable[[], Settings],
+        notifier: Notifier | None = None,
+    ) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._reload = reload
+        self._notifier = notifier or Notifier()
+        self._stop = threading.Event()
+        self._again = threading.Event()
+        self._stopped_at: float | None = None
+        self._fatal: list[BaseException] = []
+        self._prune_at = time.monotonic()
+        self._heartbeat = Heartbeat(settings.daemon.state_dir)
+        self._seen: dict[int, float] = {}
+
+    def run(self) -> int:
+        """Serve until SIGTERM; returns the exit code."""
+        log.info(
+            "daemon.started",
+            version=__version__,
+            portal=self._settings.portal.url,
+            folders=len(self._settings.folders),
+        )
+        with on_signals(self._told_to_stop, self._again.set):
+            office = self._office(self._settings)
+            while office is not None and not self._stop.is_set():
+                self._serve(office)
+                if self._fatal:
+                    break
+                if self._again.is_set() and not self._stop.is_set():
+                    self._again.clear()
+                    office = self._reloaded(office)
+        self._notifier.stopping()
+        self._heartbeat.gone()
+        if self._fatal:
+            log.error("daemon.stopped", why=str(self._fatal[0]), code=SOMETHING_WRONG)
+            return SOMETHING_WRONG
+        log.info("daemon.stopped", code=OK)
+        return OK
+
+    def _office(self, settings: Settings) -> Office | None:
+        """Build, waiting for the portal only if a slug has never been resolved."""
+        wait = 1.0
+        while not self._stop.is_set():
+            try:
+                return build(
+                    settings,
+                    self._ledger,
+                    reason="publisher-daemon run",
+                    stopping=self._stop_or_reload,
+                    cut=self._out_of_patience,
+                )
+            except PortalRefused as error:
+                raise ConfigInvalid(error.message, hint=error.hint) from error
+            except PortalError as error:
+                event = (
+                    "credential.refused"
+                    if isinstance(error, CredentialRefused)
+                    else "portal.unreachable"
+                )
+                log.warning(event, why=str(error), hint=error.hint, retry_at=time.time() + wait)
+                self._stop.wait(wait)
+                wait = min(wait * 2, 60.0)
+        return None
+
+    def _reloaded(self, before: Office) -> Office | None:
+        self._notifier.reloading(time.monotonic_ns() // 1000)
+        try:
+            settings = self._reload()
+            office = self._office(settings)
+        except ConfigInvalid as error:
+            log.error("config.refused", why=error.message, hint=error.hint)  # noqa: TRY400
+            return before
+        self._settings = settings
+        log.info("config.reloaded", folders=len(settings.folders))
+        return office
+
+    def _out_of_patience(self) -> bool:
+        self._gets_on()
+        return self._stopped_at is not None and time.monotonic() - self._stopped_at > PATIENCE
+
+    def _told_to_stop(self) -> None:
+        self._stopped_at = time.monotonic()
+        self._stop.set()
+
+    def _gets_on(self) -> None:
+        """The calling thread does something: asked at every turn and for every block sent."""
+        self._seen[threading.get_ident()] = time.monotonic()
+
+    def _all_get_on(self, workers: Sequence[threading.Thread]) -> bool:
+        oldest = time.monotonic() - STUCK
+        return all(
+            worker.is_alive() and self._seen.get(worker.ident or 0, 0.0) >= oldest
+            for worker in workers
+        )
+
+    def _stop_or_reload(self) -> bool:
+        self._gets_on()
+        return self._stop.is_set() or self._again.is_set() or bool(self._fatal)
+
+    def _serve(self, office: Office) -> None:
+        """Run the threads over one configuration until a stop, a reload or a death."""
+        lanes = Wakeups(time.monotonic)
+
+        def wake(
+            dataset: DatasetId, folder: str, paths: frozenset[str] | None, arrived: frozenset[str]
+        ) -> None:
+            lanes.wake(dataset, Reason.EVENT, hint=Hint(folder, paths, arrived))
+
+        watcher = Watcher(office.watches, wake)
+        schedule = Schedule(
+            timezone=self._settings.daemon.timezone,
+            jitter=0.1,
+            wake=lanes.wake,
+            clock=time.time,
+        )
+        for dataset in office.datasets:
+            schedule.add_every(dataset, self._settings.daemon.rescan_every, Reason.RESCAN)
+        for dataset in office.refreshes.datasets:
+            line, every = office.refreshes.schedule_of(dataset)
+            if line is not None:
+                schedule.add_cron(dataset, line)
+            elif every is not None:
+                schedule.add_every(dataset, every, Reason.REFRESH)
+        workers = [
+            threading.Thread(
+                target=self._work, args=(office, lanes), name=f"worker-{number}", daemon=True
+            )
+            for number in range(self._settings.daemon.workers)
+        ]
+        watcher.start()
+        try:
+            schedule.start()
+            # watch first, then look at everything: what changes between the two is seen twice
+            office.vocabulary.refresh()
+            for dataset in office.lanes:
+                lanes.wake(dataset, Reason.START)
+            for worker in workers:
+                worker.start()
+            self._notifier.ready(_serving(office))
+            self._supervise(office, lanes, watcher, workers)
+        finally:
+            lanes.close()
+            schedule.stop()
+            watcher.stop()
+            for worker in workers:
+                worker.join(PATIENCE + 20.0)
+
+    def _supervise(
+        self, office: Office, lanes: Wakeups, watcher: Watcher, workers: Sequence[threading.Thread]
+    ) -> None:
+        version, fed = -1, time.monotonic()
+        while not self._stop_or_reload():
+            self._stop.wait(TICK)
+            office.vocabulary.refresh() if office.gate.closed is None else None
+            dead = [worker.name for worker in workers if not worker.is_alive()]
+            if not watcher.is_alive():
+                dead.append("watcher")
+            if dead and not self._fatal and not self._stop_or_reload():
+                self._fatal.append(RuntimeError(f"the thread {dead[0]} died"))
+            now = self._ledger.changed()
+            if now != version:
+                version = now
+                self._take_requests(office, lanes)
+            self._prune(office.settings.daemon.keep_history)
+            if not self._all_get_on(workers):
+                continue  # no sign of life: the service manager restarts what hangs
+            self._heartbeat.beat()
+            watchdog = self._notifier.watchdog
+            if watchdog is not None and time.monotonic() - fed >= watchdog:
+                fed = time.monotonic()
+                self._notifier.alive()
+
+    def _prune(self, keep: float) -> None:
+        """Drop history older than that: once a day, a few rows a tick, so that nobody waits."""
+        if time.monotonic() >= self._prune_at:
+            dropped = self._ledger.prune(time.time() - keep, PRUNE_ROWS)
+            self._prune_at = time.monotonic() + (0 if dropped == PRUNE_ROWS else PRUNE_EVERY)
+
+    def _take_requests(self, office: Office, lanes: Wakeups) -> None:
+        """What the command line asked of the running service."""
+        for request in self._ledger.take_requests():
+            log.info("request.taken", verb=request.verb, dataset=request.dataset, path=request.path)
+            todo = [request.dataset] if request.dataset else office.lanes
+            if request.detail == "yes":
+                for (dataset, _), folder in office.folders.items():
+                    if dataset in todo:
+                        folder.expect(None)
+            reason = Reason.REFRESH if request.verb == "refresh" else Reason.RETRY
+            for dataset in todo:
+                lanes.wake(dataset, reason)
+
+    def _work(self, office: Office, lanes: Wakeups) -> None:
+        """One lane: take a dataset, make a pass, say when it is due again."""
+        try:
+            while not self._stop_or_reload():
+                wake = lanes.take(timeout=1.0)
+                if wake is None:
+                    continue
+                try:
+                    self._pass(office, lanes, wake)
+                finally:
+                    lanes.done(wake.dataset)
+        except BaseException as error:
+            log.exception("pass.failed", why=str(error))
+            self._fatal.append(error)
+
+    def _pass(self, office: Office, lanes: Wakeups, wake: Wake) -> None:
+        reason = _strongest(wake.reasons)
+        hints = wake.hints
+        if wake.everywhere or reason not in {Reason.EVENT, Reason.SETTLE}:
+            hints = wake.all_of(
+                watch.name for watch in office.watches if watch.dataset == wake.dataset
+            )
+        asked = Reason.REFRESH in wake.reasons
+        report, trouble = make_pass(office, wake.dataset, reason, hints, refresh=asked)
+        self._notifier.status(_serving(office))
+        if trouble is not None and office.refreshes.due(wake.dataset):
+            lanes.wake(wake.dataset, Reason.REFRESH, at=time.monotonic() + REFRESH_AGAIN)
+        if report.requeue_at is None:
+            return
+        at = time.monotonic() + max(0.05, report.requeue_at - time.time())
+        narrow = _unsettled(report)
+        if narrow is None:
+            lanes.wake(wake.dataset, Reason.RESCAN, at=at)
+        for hint in narrow or ():
+            lanes.wake(wake.dataset, Reason.SETTLE, at=at, hint=hint)
+
+
+_BY_STRENGTH = (
+    Reason.START,
+    Reason.RETRY,
+    Reason.REFRESH,
+    Reason.ASKED,
+    Reason.ONCE,
+    Reason.RESCAN,
+    Reason.EVENT,
+    Reason.SETTLE,
+)
+
+
+def _strongest(reasons: frozenset[Reason]) -> Reason:
+    return next(reason for reason in _BY_STRENGTH if reason in reasons)
+
+
+def _unsettled(report: Report) -> tuple[Hint, ...] | None:
+    """Where to look again when only settling files are due; None when all must be looked at."""
+    paths: dict[str, set[str]] = {}
+    for standing in report.standings:
+        if standing.code in {"not_settled", "being_written", "empty", "never_settles"}:
+            paths.setdefault(standing.key.folder, set()).add(standing.key.path)
+        elif standing.not_before is not None:
+            return None
+    if not paths:
+        return None
+    return tuple(Hint(folder, frozenset(found)) for folder, found in sorted(paths.items()))
+
+
+def _serving(office: Office) -> str:
+    closed = office.gate.closed
+    if closed is None:
+        return f"Watching {len(office.watches)} folders for {len(office.datasets)} datasets."
+    return f"Not publishing: {closed.why}"
+
+
+def run(settings: Settings, *, reload: Callable[[], Settings], environ: Mapping[str, str]) -> int:
+    """Be the service; raises ConfigInvalid, LedgerBusy, LedgerBroken."""
+    with open_ledger(settings) as ledger:
+        return Daemon(settings, ledger, reload=reload, notifier=Notifier(environ)).run()
