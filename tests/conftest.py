@@ -22,7 +22,7 @@ from proxy import Proxy  # noqa: E402
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out, and say so, what this machine cannot do: CI is root and has strace."""
-    lacking = {}
+    lacking: dict[str, str] = {}
     if os.geteuid() != 0:
         why = "needs root: it mounts file systems or changes machine limits"
         lacking |= {"root": why, "alone": why}
