@@ -30,7 +30,7 @@ from publisher_daemon.model import (
     Watch,
     Words,
 )
-from publisher_daemon.naming import default_title, portal_name, words_for
+from publisher_daemon.naming import default_title, portal_name, readable, words_for
 from publisher_daemon.reconcile.ports import Folder
 from publisher_daemon.settle import Memory, settle
 
@@ -255,6 +255,13 @@ class Looker:
                 return self._digests[memo]
         folder = self._folders[sighting.key.dataset, sighting.key.folder]
         fingerprint = folder.fingerprint(sighting.key.path, sighting.stamp)
+        log.info(
+            "file.settled",
+            path=readable(sighting.key.path),
+            folder=sighting.key.folder,
+            sha1=fingerprint.sha1,
+            size=fingerprint.size,
+        )
         with self._lock:
             self._digests[memo] = fingerprint
             while len(self._digests) > DIGESTS_KEPT:
