@@ -9,7 +9,6 @@
     │  └─ FolderStalled     the file system does not answer
     ├─ FileUnreadable       hold this file; the others go on
     ├─ SourceChanged        look again; not a failure
-    ├─ UnsafePlan           a person looks; hold the dataset's withdrawals
     ├─ LedgerBroken         stop the process
     │  └─ LedgerBusy        another instance holds it; exit 1
     └─ PortalError
@@ -36,6 +35,11 @@ class PublisherError(Exception):
         self.hint = hint
         super().__init__(self.message)
 
+    @property
+    def sentence(self) -> str:
+        """What went wrong, and the remedy when there is one."""
+        return f"{self.message} {self.hint}" if self.hint else self.message
+
 
 class ConfigInvalid(PublisherError):
     """The configuration cannot be used."""
@@ -59,10 +63,6 @@ class FileUnreadable(PublisherError):
 
 class SourceChanged(PublisherError):
     """The file changed while it was being read."""
-
-
-class UnsafePlan(PublisherError):
-    """The plan would withdraw too much at once."""
 
 
 class LedgerBroken(PublisherError):

@@ -20,7 +20,7 @@ from publisher_daemon.errors import PortalError, PortalRefused
 from publisher_daemon.ledger import DatasetFacts, Ledger
 from publisher_daemon.model import DatasetId, RemoteDataset
 from publisher_daemon.portal import Portal
-from publisher_daemon.reconcile.metadata import Refreshed, Refresher, reason_not_to
+from publisher_daemon.reconcile.metadata import Refreshed, Refresher
 
 log = structlog.get_logger(__name__)
 
@@ -94,11 +94,11 @@ class Refreshes:
         try:
             done = self._refresher.refresh(dataset)
         except PortalRefused as error:
-            why = reason_not_to(error)
+            why = error.sentence
             log.error("dataset.refused", dataset=dataset, why=why, sentry_id=error.sentry_id)  # noqa: TRY400 - the sentence says it all
             done = Refreshed(dataset, "", trouble=why)
         except PortalError as error:
-            self._remember(dataset, None, trouble=reason_not_to(error))
+            self._remember(dataset, None, trouble=error.sentence)
             raise
         self._remember(dataset, done, trouble=done.trouble)
         return done

@@ -184,8 +184,7 @@ def _dataset(  # noqa: PLR0917 - what one view is made of
                 {ResourceKey(dataset, watch.name, path): why for path, why in folder.ignored()}
             )
         except FolderUnreadable as error:
-            why = f"{error.message} {error.hint}" if error.hint else error.message
-            shelf.troubles[watch.name] = why
+            shelf.troubles[watch.name] = error.sentence
     record = ledger.read(dataset)
     names = {watch.name for watch in watches}
     keys = {*shelf.sightings, *shelf.ignored, *record.entries, *record.standings}

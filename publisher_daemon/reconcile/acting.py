@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 import structlog
@@ -18,6 +19,7 @@ from publisher_daemon.model import (
     Abandon,
     Action,
     Adopt,
+    Attempt,
     AttemptKind,
     DatasetId,
     Describe,
@@ -32,6 +34,7 @@ from publisher_daemon.model import (
     RemoteResource,
     Rename,
     Replace,
+    ResourceId,
     SourceFile,
     Standing,
     State,
@@ -41,8 +44,8 @@ from publisher_daemon.model import (
 )
 from publisher_daemon.naming import readable
 from publisher_daemon.plan import action_key, plan
-from publisher_daemon.reconcile.failures import Failures, detail_of, sentence
-from publisher_daemon.reconcile.ports import Folder, Ledger, Portal
+from publisher_daemon.reconcile.failures import Failures, detail_of
+from publisher_daemon.reconcile.ports import Folder, Ledger, Portal, Source
 from publisher_daemon.reconcile.standings import withdrawn
 from publisher_daemon.reconcile.turn import Pass, Stoppable, StopPass
 from publisher_daemon.retry import Kind, next_try
@@ -102,7 +105,7 @@ class Actor:
             run.dropped[key] = self._failures.unreadable(run, key, unreadable)
             return False
         except FolderUnreadable as gone:
-            raise StopPass(sentence(gone), self._clock() + 5.0, "folder_unreadable") from gone
+            raise StopPass(gone.sentence, self._clock() + 5.0, "folder_unreadable") from gone
         except PortalError as error:
             return self._failures.handle(run, action, error)
         run.done.append(action)
@@ -128,33 +131,8 @@ class Actor:
                 before=action.before if isinstance(action, Replace) else None,
                 title=title,
             )
-            try:
-                if target is None:
-                    found = self._portal.upload(
-                        dataset,
-                        source,
-                        file.fingerprint,
-                        file.name,
-                        lambda: self._ledger.sent(attempt, now=self._clock()),
-                    )
-                else:
-                    found = self._portal.replace(
-                        dataset,
-                        target,
-                        source,
-                        file.fingerprint,
-                        file.name,
-                        lambda: self._ledger.sent(attempt, now=self._clock()),
-                    )
-            except OutcomeUnknown as error:
-                if error.status == 500:  # udata's own answer: it is at rest
-                    run.answered.add(attempt.id)
-                raise
-            except Exception as error:
-                self._ledger.close_attempt(
-                    attempt, now=self._clock(), action="action.failed", detail=detail_of(error)
-                )
-                raise
+            with self._closing(attempt):
+                found = self._send(run, attempt, source, file, target)
         run.resources[found.id] = found
         before = run.record.entries.get(file.key)
         entry = Entry(
@@ -188,6 +166,42 @@ class Actor:
         self._words_now(run, file, entry, found)
         self._verify(run, entry, run.resources[found.id])
 
+    def _send(
+        self,
+        run: Pass,
+        attempt: Attempt,
+        source: Source,
+        file: SourceFile,
+        target: ResourceId | None,
+    ) -> RemoteResource:
+        """Send the bytes to a new resource, or to the one they replace."""
+
+        def before_last_byte() -> None:
+            self._ledger.sent(attempt, now=self._clock())
+
+        sending = (source, file.fingerprint, file.name, before_last_byte)
+        try:
+            if target is None:
+                return self._portal.upload(run.dataset, *sending)
+            return self._portal.replace(run.dataset, target, *sending)
+        except OutcomeUnknown as error:
+            if error.status == 500:  # udata's own answer: it is at rest
+                run.answered.add(attempt.id)
+            raise
+
+    @contextmanager
+    def _closing(self, attempt: Attempt) -> Iterator[None]:
+        """Close the attempt when it surely did nothing; leave it open when nobody knows."""
+        try:
+            yield
+        except OutcomeUnknown:
+            raise
+        except Exception as error:
+            self._ledger.close_attempt(
+                attempt, now=self._clock(), action="action.failed", detail=detail_of(error)
+            )
+            raise
+
     def _words_now(self, run: Pass, file: SourceFile, entry: Entry, found: RemoteResource) -> None:
         """Give the words right after the bytes: the next plan would come after all the files."""
         if run.remote is None:
@@ -212,7 +226,7 @@ class Actor:
         attempt = self._ledger.begin(
             action.key, kind, now=self._clock(), resource=action.resource, words=words
         )
-        try:
+        with self._closing(attempt):
             self._ledger.sent(attempt, now=self._clock())
             if isinstance(action, Describe):
                 found = self._portal.describe(run.dataset, action.resource, words, action.identity)
@@ -220,13 +234,6 @@ class Actor:
             else:
                 self._portal.identify(run.dataset, action.resource, action.identity)
                 found = replace(run.resources[action.resource], source=action.identity)
-        except OutcomeUnknown:
-            raise
-        except Exception as error:
-            self._ledger.close_attempt(
-                attempt, now=self._clock(), action="action.failed", detail=detail_of(error)
-            )
-            raise
         run.resources[found.id] = found
         run.own(entry)
         event = "resource.described" if isinstance(action, Describe) else "resource.identified"
@@ -245,16 +252,9 @@ class Actor:
         attempt = self._ledger.begin(
             action.key, "withdraw", now=self._clock(), resource=action.resource
         )
-        try:
+        with self._closing(attempt):
             self._ledger.sent(attempt, now=self._clock())
             self._portal.withdraw(run.dataset, action.resource)
-        except OutcomeUnknown:
-            raise
-        except Exception as error:
-            self._ledger.close_attempt(
-                attempt, now=self._clock(), action="action.failed", detail=detail_of(error)
-            )
-            raise
         run.resources.pop(action.resource, None)
         self._ledger.forget(action.key, now=self._clock(), action="resource.withdrawn")
         run.disown(action.key)

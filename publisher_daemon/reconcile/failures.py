@@ -10,7 +10,6 @@ import structlog
 from publisher_daemon.errors import (
     CredentialRefused,
     FileUnreadable,
-    FolderUnreadable,
     OutcomeUnknown,
     PortalBusy,
     PortalError,
@@ -53,7 +52,7 @@ class Failures:
     def stop(self, error: PortalError) -> StopPass:
         """Why the pass ends: a dataset that cannot be read, or a portal that is away."""
         if isinstance(error, PortalRefused):
-            return StopPass(sentence(error), None, "dataset_refused")
+            return StopPass(error.sentence, None, "dataset_refused")
         closed = self._gate.failed(error)
         code = "credential_refused" if closed.credential else "portal_unreachable"
         return StopPass(closed.why, closed.until, code)
@@ -105,7 +104,7 @@ class Failures:
         retry_after = error.retry_after if isinstance(error, PortalBusy) else None
         not_before = next_try(failures, kind, now, self._jitter(), retry_after=retry_after)
         refused = isinstance(error, PortalRefused)
-        why = sentence(error)
+        why = error.sentence
         standing = Standing(
             key=key,
             state=State.FAILED if refused else State.HELD,
@@ -139,7 +138,7 @@ class Failures:
         before = run.record.standings.get(key)
         failures = (before.failures if before else 0) + 1
         until = next_try(failures, Kind.FILE_UNREADABLE, self._clock(), self._jitter())
-        return Hold(key, "file_unreadable", sentence(error), until)
+        return Hold(key, "file_unreadable", error.sentence, until)
 
 
 def _kind(error: PortalError) -> Kind:
@@ -150,11 +149,6 @@ def _kind(error: PortalError) -> Kind:
     if isinstance(error, PortalRefused):
         return Kind.REFUSED
     return Kind.UNREACHABLE
-
-
-def sentence(error: FolderUnreadable | FileUnreadable | PortalError) -> str:
-    """What went wrong, and the remedy when there is one."""
-    return f"{error.message} {error.hint}" if error.hint else error.message
 
 
 def detail_of(error: Exception) -> dict[str, object]:

@@ -165,7 +165,7 @@ class Looker:
     @staticmethod
     def _unreadable(look: _Look, folder: str, error: FolderUnreadable) -> None:
         """Conclude nothing about a folder that cannot be read: all stands as it stood."""
-        look.troubles[folder] = f"{error.message} {error.hint}" if error.hint else error.message
+        look.troubles[folder] = error.sentence
         log.warning("folder.lost", folder=folder, why=look.troubles[folder])
         look.complete.discard(folder)
         look.present |= {key for key in look.record.entries if key.folder == folder}
@@ -241,8 +241,7 @@ class Looker:
             look.recheck(self._clock() + 1.0)
             return
         except FileUnreadable as error:
-            why = f"{error.message} {error.hint}" if error.hint else error.message
-            look.waiting.append(Hold(key, "file_unreadable", why, self._clock() + 30.0))
+            look.waiting.append(Hold(key, "file_unreadable", error.sentence, self._clock() + 30.0))
             return
         look.files.append(self._source(look.policy, sighting, fingerprint))
         look.changed.add(key)

@@ -16,7 +16,6 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from publisher_daemon.catalogue import Change, MetadataPlan, plan_metadata
-from publisher_daemon.errors import PortalError
 from publisher_daemon.model import DatasetId, RemoteDataset
 
 log = structlog.get_logger(__name__)
@@ -169,8 +168,3 @@ class Refresher:
                     ours=drift.before,
                     theirs=drift.after,
                 )
-
-
-def reason_not_to(error: PortalError) -> str:
-    """The failure of a refresh, in a sentence."""
-    return f"{error.message} {error.hint}" if error.hint else error.message

@@ -209,7 +209,6 @@ class Reconciler:
                 break
             record = _without_grace(run.record, run.answered)
             result = plan(run.folderful(), record, remote, run.policy, self._clock())
-            run.drifts = result.drifts
             acted = False
             for action in result.actions:
                 if self._stopping():

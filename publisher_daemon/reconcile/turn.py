@@ -80,7 +80,6 @@ class Pass:
     #: attempts the portal answered with an error of its own: it is at rest, no grace is needed
     answered: set[int] = field(default_factory=set)
     read_only: PortalBusy | None = None
-    drifts: tuple[tuple[ResourceKey, str, str, str], ...] = ()
 
     def __post_init__(self) -> None:
         self.know(self.record)
