@@ -52,7 +52,19 @@ MOVE_DELAY = 0.02
 #: How long a thread may take to end.
 JOIN = 2.0
 
-_FULL = frozenset({errno.ENOSPC, errno.ENOMEM})
+#: What each of the kernel's refusals means, and the setting that lifts it (inotify(7)).
+_LIMITS = {
+    errno.ENOSPC: "the system's limit of watched directories is reached"
+    " (sysctl fs.inotify.max_user_watches)",
+    errno.ENOMEM: "the system has no memory left for one more watched directory",
+    errno.EMFILE: "the system's limit of watching programs is reached"
+    " (sysctl fs.inotify.max_user_instances)",
+}
+
+
+def why_refused(error: OSError) -> str:
+    """What the kernel's refusal to watch means, with the setting to change when there is one."""
+    return _LIMITS.get(error.errno or 0) or error.strerror or str(error)
 
 
 class _LoudFD(InotifyFD):
@@ -81,12 +93,9 @@ class _LoudFD(InotifyFD):
         try:
             return super().add_callback(path, mask, callback, id_)
         except OSError as error:
-            if error.errno in _FULL:
+            if error.errno in {errno.ENOSPC, errno.ENOMEM}:
                 # watchdog swallows this one for every directory but the first
-                self._on_partial(
-                    "the system's limit of watched directories is reached"
-                    " (sysctl fs.inotify.max_user_watches)"
-                )
+                self._on_partial(why_refused(error))
             raise
 
 

@@ -17,7 +17,7 @@ from watchdog.events import FileMovedEvent, FileSystemEvent
 from publisher_daemon import mounts
 from publisher_daemon.model import DatasetId, Watch
 from publisher_daemon.naming import is_ignored
-from publisher_daemon.watcher.loud import Ear, Echo, LoudObserver
+from publisher_daemon.watcher.loud import Ear, Echo, LoudObserver, why_refused
 
 log = structlog.get_logger(__name__)
 
@@ -257,7 +257,7 @@ class Post:
             self._observe(generation)
         except OSError as error:
             self._drop()
-            self._degrade(f"The folder cannot be watched: {error.strerror or error}.")
+            self._degrade(f"The folder cannot be watched: {why_refused(error)}.")
             self.look_at_everything()
             return
         if self._partial is not None:
@@ -275,13 +275,15 @@ class Post:
 
         observer = LoudObserver(lost, lambda why: self._note_partial(generation, why))
         self._observer = observer
+        # started first, so that directories are watched in this order: started afterwards, watchdog
+        # takes them in the order of a set, and which one finds the limit reached is chance
+        observer.start()
         observer.watch(self._root, Ear(self._hear, lost), recursive=True)
         if self._sign_dir is None:
             with suppress(OSError):
                 self._sign_dir = tempfile.mkdtemp(prefix="publisher-daemon-")
         if self._sign_dir is not None:
             observer.watch(self._sign_dir, self._echo, recursive=False)
-        observer.start()
 
     def _drop(self) -> None:
         observer, self._observer = self._observer, None

@@ -292,6 +292,7 @@ def test_polls_and_says_so_when_no_instance_is_left(
     try:
         with watching(root, "auto", 0.2) as (watcher, heard):
             assert mode(watcher) == "degraded"
+            assert "max_user_instances" in str(watcher.health()[0].why)
             wait_until(lambda: len(heard.wakes) >= 2, 5, "it polls instead")
             limit.write_text(before)
             wait_until(lambda: mode(watcher) == "events", 10, "it tries again")
