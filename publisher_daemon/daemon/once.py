@@ -10,6 +10,7 @@ import structlog
 
 from publisher_daemon.config import Settings
 from publisher_daemon.daemon.office import Office, build, make_pass, on_signals, open_ledger
+from publisher_daemon.errors import LedgerBroken
 from publisher_daemon.model import DatasetId, Reason, Report, State
 from publisher_daemon.wakeups import Wakeups
 
@@ -66,6 +67,10 @@ def _settle_all(  # noqa: C901 - one loop with its threads reads best in one pla
                 continue
             try:
                 report, trouble = make_pass(office, wake.dataset, reason, (), refresh=False)
+            except LedgerBroken as error:
+                log.error("ledger.broken", why=error.message, hint=error.hint)  # noqa: TRY400 - the sentence says it all
+                broken.append(error)
+                return
             except Exception as error:  # noqa: BLE001 - a thread's outermost frame: told, raised below
                 log.error("pass.failed", dataset=wake.dataset, why=str(error))  # noqa: TRY400
                 broken.append(error)

@@ -15,6 +15,7 @@ from publisher_daemon.daemon.once import OK, SOMETHING_WRONG
 from publisher_daemon.errors import (
     ConfigInvalid,
     CredentialRefused,
+    LedgerBroken,
     PortalError,
     PortalRefused,
 )
@@ -251,6 +252,9 @@ class Daemon:
                     self._pass(office, lanes, wake)
                 finally:
                     lanes.done(wake.dataset)
+        except LedgerBroken as error:
+            log.error("ledger.broken", why=error.message, hint=error.hint)  # noqa: TRY400 - the sentence says it all
+            self._fatal.append(error)
         except BaseException as error:
             log.exception("pass.failed", why=str(error))
             self._fatal.append(error)
@@ -316,4 +320,8 @@ def _serving(office: Office) -> str:
 def run(settings: Settings, *, reload: Callable[[], Settings], environ: Mapping[str, str]) -> int:
     """Be the service; raises ConfigInvalid, LedgerBusy, LedgerBroken."""
     with open_ledger(settings) as ledger:
-        return Daemon(settings, ledger, reload=reload, notifier=Notifier(environ)).run()
+        try:
+            return Daemon(settings, ledger, reload=reload, notifier=Notifier(environ)).run()
+        except LedgerBroken as error:
+            log.error("ledger.broken", why=error.message, hint=error.hint)  # noqa: TRY400 - the sentence says it all
+            raise

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from publisher_daemon.errors import (
     FileUnreadable,
@@ -35,6 +36,7 @@ from publisher_daemon.model import (
     Rename,
     Replace,
     ResourceId,
+    ResourceKey,
     SourceFile,
     Standing,
     State,
@@ -77,9 +79,15 @@ class Actor:
         self._clock = clock
         self._jitter = jitter
         self._cut = cut
+        #: the journeys that still wait for their link to serve the file
+        self._unverified: dict[ResourceKey, str] = {}
 
     def apply(self, run: Pass, action: Action) -> bool:
         """Do one action: True when something changed. Raises StopPass when nothing else can."""
+        with bound_contextvars(journey=run.journey(action_key(action))):
+            return self._apply(run, action)
+
+    def _apply(self, run: Pass, action: Action) -> bool:
         try:
             match action:
                 case Upload() | Replace():
@@ -150,7 +158,11 @@ class Actor:
         seconds = round(self._clock() - started, 3)
         self._ledger.finish(
             attempt, entry, now=self._clock(), action=event,
-            detail={"seconds": seconds, "url": found.permalink},
+            detail={
+                "seconds": seconds,
+                "url": found.permalink,
+                "journey": run.journey(file.key),
+            },
         )  # fmt: skip
         log.info(
             event,
@@ -322,8 +334,10 @@ class Actor:
         except PortalError as error:
             problem = error.message
         if problem is None:
+            self._unverified.pop(entry.key, None)
             log.debug("resource.verified", path=readable(entry.key.path), resource_id=found.id)
             return
+        self._unverified[entry.key] = run.journey(entry.key)
         before = run.record.standings.get(entry.key)
         failures = (before.failures if before and before.code == "unverified" else 0) + 1
         now = self._clock()
@@ -358,6 +372,8 @@ class Actor:
             if standing.not_before is not None and now < standing.not_before:
                 run.failed[key] = standing
                 continue
+            if key in self._unverified:
+                run.journeys.setdefault(key, self._unverified[key])
             found = run.resources.get(entry.resource)
             file = next((one for one in run.seen.files if one.key == key), None)
             if found is None:
@@ -365,4 +381,5 @@ class Actor:
             if standing.failures >= UNVERIFIED_LIMIT and file is not None:
                 self.apply(run, Replace(file, found.id, found.fingerprint, found.title))
             else:
-                self._verify(run, entry, found)
+                with bound_contextvars(journey=run.journey(key)):
+                    self._verify(run, entry, found)

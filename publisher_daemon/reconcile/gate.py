@@ -79,8 +79,11 @@ class Gate:
             self._closed = Closed(until or now + 60.0, str(error), credential, failures)
             self._probing = False
             closed = self._closed
+        event = "credential.refused" if credential else "portal.unreachable"
+        if retry_after is not None or error.status == 429:
+            event = "portal.throttled"  # it answers, and says when it wants to be asked again
         log.warning(
-            "credential.refused" if credential else "portal.unreachable",
+            event,
             why=closed.why,
             hint=error.hint,
             attempt=failures,

@@ -31,6 +31,7 @@ from publisher_daemon.model import (
     Words,
 )
 from publisher_daemon.naming import default_title, portal_name, readable, words_for
+from publisher_daemon.reconcile.journey import journey_of
 from publisher_daemon.reconcile.ports import Folder
 from publisher_daemon.settle import Memory, settle
 
@@ -202,6 +203,14 @@ class Looker:
         self._memory[dataset] = settled.memory
         for waiting in settled.waiting:
             until = None if waiting.until is None else wall + (waiting.until - now)
+            log.debug(
+                "file.waiting",
+                path=readable(waiting.key.path),
+                folder=waiting.key.folder,
+                journey=journey_of(waiting.key, look.record.entries.get(waiting.key)),
+                why=waiting.why,
+                retry_at=until,
+            )
             state = State.HELD if waiting.code == "empty" else State.PENDING
             look.waiting.append(Hold(waiting.key, waiting.code, waiting.why, until, state))
         if settled.recheck_at is not None:
@@ -234,7 +243,7 @@ class Looker:
     def _read(self, look: _Look, sighting: Sighting) -> None:
         key = sighting.key
         try:
-            fingerprint = self._digest(sighting)
+            fingerprint = self._digest(sighting, look.record.entries.get(key))
         except SourceChanged as moved:
             why = f"The file changed while it was being read ({moved.message}); waiting."
             look.waiting.append(Hold(key, "not_settled", why, None, State.PENDING))
@@ -246,7 +255,7 @@ class Looker:
         look.files.append(self._source(look.policy, sighting, fingerprint))
         look.changed.add(key)
 
-    def _digest(self, sighting: Sighting) -> Fingerprint:
+    def _digest(self, sighting: Sighting, published: Entry | None) -> Fingerprint:
         """Read the file once for each stamp it has."""
         memo = (sighting.key, sighting.stamp)
         with self._lock:
@@ -258,6 +267,7 @@ class Looker:
             "file.settled",
             path=readable(sighting.key.path),
             folder=sighting.key.folder,
+            journey=journey_of(sighting.key, published),
             sha1=fingerprint.sha1,
             size=fingerprint.size,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 
 from publisher_daemon.model import (
@@ -31,6 +33,7 @@ def settle_standings(
                 state = State.HELD if trouble.retry_at is None else State.PENDING
                 held[file.key] = Hold(file.key, trouble.code, trouble.why, trouble.retry_at, state)
     fresh: list[Standing] = []
+    told: list[Hold] = []
     current: dict[ResourceKey, Standing] = {}
     for key, hold in held.items():
         before = run.record.standings.get(key)
@@ -41,15 +44,9 @@ def settle_standings(
         current[key] = standing
         if standing != before:
             fresh.append(standing)
-            changed = before is None or (before.code, before.why) != (hold.code, hold.why)
-            if changed and hold.state is not State.PENDING:
-                log.warning(
-                    "action.held",
-                    path=readable(key.path),
-                    why=hold.why,
-                    code=hold.code,
-                    retry_at=hold.until,
-                )
+            if before is None or (before.code, before.why) != (hold.code, hold.why):
+                told.append(hold)
+    _tell(run, told)
     current.update(run.failed)
     decided = result is not None
     cleared = [
@@ -67,6 +64,23 @@ def settle_standings(
     due = [standing.not_before for standing in current.values() if standing.not_before]
     untils = [hold.until for hold in held.values() if hold.until is not None]
     return tuple(current.values()), min([*due, *untils], default=None)
+
+
+def _tell(run: Pass, holds: Sequence[Hold]) -> None:
+    """Say once of each file that it is held; of a plan that would withdraw too much, as one."""
+    for hold in holds:
+        if hold.state is not State.PENDING:
+            log.warning(
+                "action.held",
+                path=readable(hold.key.path),
+                journey=run.journey(hold.key),
+                why=hold.why,
+                code=hold.code,
+                retry_at=hold.until,
+            )
+    refused = [hold for hold in holds if hold.code == "too_many_withdrawals"]
+    if refused:
+        log.error("plan.refused", folder=refused[0].key.folder, why=refused[0].why)
 
 
 def _standing(hold: Hold, before: Standing | None, run: Pass, now: float) -> Standing:

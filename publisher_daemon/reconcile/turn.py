@@ -24,6 +24,7 @@ from publisher_daemon.model import (
     ResourceKey,
     Standing,
 )
+from publisher_daemon.reconcile.journey import journey_of
 from publisher_daemon.reconcile.looking import Seen
 from publisher_daemon.reconcile.ports import Source
 
@@ -80,6 +81,8 @@ class Pass:
     #: attempts the portal answered with an error of its own: it is at rest, no grace is needed
     answered: set[int] = field(default_factory=set)
     read_only: PortalBusy | None = None
+    #: the journeys this pass has met: publishing changes what their names are made of
+    journeys: dict[ResourceKey, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.know(self.record)
@@ -96,6 +99,10 @@ class Pass:
         """Start from what the ledger says."""
         self.entries = dict(record.entries)
         self.record = replace(record, entries=self.entries)
+
+    def journey(self, key: ResourceKey) -> str:
+        """The name of the file's way to its permalink, for the log."""
+        return self.journeys.setdefault(key, journey_of(key, self.entries.get(key)))
 
     def folderful(self) -> Folderful:
         """What was seen, less what moved while it was handled."""

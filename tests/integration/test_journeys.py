@@ -1,0 +1,65 @@
+"""One id on every log line of a file, from the first look to its link; waits have their events."""
+
+from __future__ import annotations
+
+from producer import Producer
+from proxy import Proxy
+from waiting import wait_until
+
+ON_THE_WAY = {
+    "file.waiting",
+    "file.settled",
+    "resource.created",
+    "resource.identified",
+    "resource.verified",
+}
+
+
+def test_each_version_of_a_file_has_one_journey_on_all_its_lines(producer: Producer) -> None:
+    producer.settings["log_level"] = '"debug"'
+    with producer.start() as service:
+        producer.drop("air/2026.csv", b"a;b\n1;2\n")
+        service.wait_for("resource.verified")
+        first = service.events()
+        producer.drop("air/2026.csv", b"a;b\n3;4\n")
+        service.wait_for("resource.verified", 2)
+        service.stop()
+        second = service.events()[len(first) :]
+
+    mine = [line for line in first if line.get("path") == "air/2026.csv"]
+    assert {line["event"] for line in mine} >= ON_THE_WAY
+    assert len({line["journey"] for line in mine}) == 1
+    again = {line["journey"] for line in second if line.get("path") == "air/2026.csv"}
+    assert len(again) == 1
+    assert again != {mine[0]["journey"]}
+
+
+def test_a_journey_keeps_its_name_over_failures_and_restarts(
+    distant: Producer, proxy: Proxy
+) -> None:
+    distant.drop("a.csv", b"a\n")
+    proxy.rule("POST .*/upload/", status=429, headers={"Retry-After": "1"}, times=1)
+    with distant.start() as service:
+        (throttled,) = service.wait_for("portal.throttled")
+        service.process.kill()
+    with distant.start() as service:
+        wait_until(lambda: service.events("resource.created"), 30, "the file published")
+        service.stop()
+        (created,) = service.events("resource.created")
+
+    assert throttled["journey"] == created["journey"]
+    assert throttled["attempt"] == 1
+
+
+def test_too_many_withdrawals_are_one_refused_plan(producer: Producer) -> None:
+    producer.folder_settings |= {"when_deleted": '"withdraw"', "withdraw_after": '"300ms"'}
+    for name in "abcdef":
+        producer.drop(f"{name}.csv", name.encode())
+    producer.once()
+    for name in "abcd":
+        (producer.folder / f"{name}.csv").unlink()
+
+    said = producer.call("once").stderr
+
+    assert said.count('"plan.refused"') == 1
+    assert said.count('"action.held"') == 4
