@@ -28,7 +28,7 @@ demo: $(READY)  ## see files being published on a real portal on this machine (K
 test: $(READY)  ## run all the tests, against a real portal on this machine
 	@$(BIN)/python deploy/sandbox --install-only
 	@$(BIN)/python -m pytest -n 2 -m 'not alone' $(ARGS)
-	@$(BIN)/python -m pytest -m alone tests/integration
+	@$(BIN)/python -m pytest -m alone tests/integration tests/fault
 
 check: $(READY)  ## style, types, architecture, documentation
 	$(BIN)/ruff check .

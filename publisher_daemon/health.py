@@ -1,4 +1,4 @@
-"""Answers “are you well?” to the service manager: ready, busy with what, stopping (sd_notify).
+"""Answers “are you well?”: to the service manager (sd_notify), and to ``status`` through files.
 
 A few lines of standard library: the protocol is one datagram (systemd's sd_notify(3)), and the
 usual binding needs a compiler on the producer's server.
@@ -7,6 +7,7 @@ usual binding needs a compiler on the producer's server.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import time
@@ -21,6 +22,8 @@ log = structlog.get_logger(__name__)
 BEAT_EVERY = 10.0
 #: A heartbeat older than this is no sign of life: systemd's two minutes (WatchdogSec= of the unit).
 TOO_OLD = 120.0
+#: How often the noticeboard is written anew, in seconds.
+POST_EVERY = 1.0
 
 
 class Heartbeat:
@@ -56,6 +59,40 @@ class Heartbeat:
         """The service stops: nobody is to be told that it still gets on."""
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
+
+
+class Noticeboard:
+    """A file in the state directory that says how the running service watches each folder."""
+
+    def __init__(self, state_dir: Path, clock: Callable[[], float] = time.time) -> None:
+        self._path = state_dir / "watches.json"
+        self._heartbeat = Heartbeat(state_dir, clock)
+        self._posted: list[Mapping[str, object]] | None = None
+        self._clock = clock
+        self._next = float("-inf")
+
+    def post(self, notices: list[Mapping[str, object]]) -> None:
+        """Write what changed, at most once a second; a full disk costs the news, nothing else."""
+        now = self._clock()
+        if notices == self._posted or self._next - POST_EVERY <= now < self._next:
+            return
+        self._next = now + POST_EVERY
+        fresh = self._path.with_suffix(".new")
+        with contextlib.suppress(OSError):
+            fresh.write_text(json.dumps(notices), encoding="utf-8")
+            fresh.replace(self._path)
+            self._posted = notices
+
+    def read(self) -> list[Mapping[str, object]]:
+        """What the running service last wrote; nothing when none runs."""
+        age = self._heartbeat.age()
+        if age is None or age > TOO_OLD:
+            return []
+        try:
+            found = json.loads(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return []
+        return found if isinstance(found, list) else []
 
 
 class Notifier:

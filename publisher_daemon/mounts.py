@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,6 +20,8 @@ _NETWORK = frozenset({
 _LOCAL_FUSE = frozenset({"fuse.ntfs-3g", "fuse.exfat", "fuse.fuse-overlayfs", "fuse.ciopfs"})
 #: File systems whose ``f_fsid`` comes from their UUID, so that it survives a reboot.
 _STEADY_ID = frozenset({"ext2", "ext3", "ext4", "btrfs"})
+#: Symbolic links followed in one path: the kernel's own limit.
+_LINKS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +78,52 @@ def identity(descriptor: int, mount: Mount | None) -> str:
 
 
 def mount_at(path: str) -> Mount | None:
-    """The mount an absolute path lies on, by name: a dead share cannot block this."""
+    """The mount an absolute path leads to, through symbolic links, touching no network share.
+
+    Asking a dead share what a name in it is may never come back: what is known of the mount table
+    is enough as soon as a path enters one.
+    """
+    try:
+        table = tuple(mounts())
+    except (OSError, ValueError, IndexError):
+        return None
+    todo, at, links = [part for part in path.split("/") if part][::-1], "", 0
+    mount = _above("/", table)
+    while todo and (mount is None or mount.kind == "local"):
+        part = todo.pop()
+        below = {".": at, "..": at.rpartition("/")[0]}.get(part, f"{at}/{part}")
+        mount = _above(below or "/", table)
+        if mount is not None and mount.kind == "network":
+            break
+        try:
+            target = os.readlink(below)  # noqa: PTH115 - a name that may be no text
+        except OSError:
+            at = below
+            continue
+        links += 1
+        if links > _LINKS:
+            break
+        if target.startswith("/"):
+            at = ""
+        todo.extend([part for part in target.split("/") if part][::-1])
+        mount = _above(at or "/", table)
+    return mount
+
+
+def _above(path: str, table: Sequence[Mount]) -> Mount | None:
+    """The mount an absolute path without symbolic links lies on."""
     best: Mount | None = None
-    with suppress(OSError, ValueError, IndexError):
-        for mount in mounts():
-            point = mount.point.rstrip("/")
-            above = path == point or path.startswith(f"{point}/")
-            # of two mounts at one point the later one hides the earlier
-            if above and (best is None or len(mount.point) >= len(best.point)):
-                best = mount
+    for mount in table:
+        point = mount.point.rstrip("/")
+        above = path == point or path.startswith(f"{point}/")
+        # of two mounts at one point the later one hides the earlier
+        if above and (best is None or len(mount.point) >= len(best.point)):
+            best = mount
     return best
 
 
 def kind_of(path: str) -> Kind:
-    """The kind of the mount an absolute path lies on, by name."""
+    """The kind of the mount an absolute path leads to, by name."""
     mount = mount_at(path)
     return mount.kind if mount else "local"
 

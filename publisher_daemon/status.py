@@ -150,9 +150,14 @@ def survey(
     ledger: Ledger,
     folders: Mapping[tuple[DatasetId, str], Folder],
     next_refresh: Mapping[DatasetId, float | None] | None = None,
+    notices: Iterable[Mapping[str, object]] = (),
 ) -> tuple[DatasetView, ...]:
-    """Every configured dataset, in the configuration's order."""
+    """Every configured dataset, in the configuration's order.
+
+    ``notices`` is what the running service says of its watches.
+    """
     facts = ledger.datasets()
+    told = {(notice.get("dataset"), notice.get("folder")): notice for notice in notices}
     order = dict.fromkeys([*(watch.dataset for watch in watches), *(next_refresh or {})])
     return tuple(
         _dataset(
@@ -162,6 +167,7 @@ def survey(
             folders,
             facts.get(dataset),
             (next_refresh or {}).get(dataset),
+            told,
         )
         for dataset in order
     )
@@ -174,6 +180,7 @@ def _dataset(  # noqa: PLR0917 - what one view is made of
     folders: Mapping[tuple[DatasetId, str], Folder],
     facts: DatasetFacts | None,
     next_refresh: float | None,
+    told: Mapping[tuple[object, object], Mapping[str, object]],
 ) -> DatasetView:
     shelf = _Shelf()
     for watch in watches:
@@ -198,7 +205,12 @@ def _dataset(  # noqa: PLR0917 - what one view is made of
         page=facts.page if facts else None,
         files=files,
         folders=tuple(
-            {"name": watch.name, "path": watch.path, "trouble": shelf.troubles.get(watch.name)}
+            {
+                "name": watch.name,
+                "path": watch.path,
+                "trouble": shelf.troubles.get(watch.name),
+                "watch": _notice(told.get((dataset, watch.name))),
+            }
             for watch in watches
         ),
         trouble="; ".join(shelf.troubles.values()) or (facts.trouble if facts else None),
@@ -207,6 +219,21 @@ def _dataset(  # noqa: PLR0917 - what one view is made of
         last_refresh=facts.last_refresh if facts else None,
         next_refresh=next_refresh,
     )
+
+
+def _notice(told: Mapping[str, object] | None) -> dict[str, object] | None:
+    """How the running service watches a folder; None when none runs."""
+    if told is None:
+        return None
+    since, last = told.get("since"), told.get("last_event")
+    return {
+        "mode": told.get("mode"),
+        "since": instant(since) if isinstance(since, int | float) else None,
+        "losses": told.get("losses"),
+        "last_loss": told.get("last_loss"),
+        "last_event": instant(last) if isinstance(last, int | float) else None,
+        "why": told.get("why"),
+    }
 
 
 def _file(

@@ -10,6 +10,7 @@ from publisher_daemon.cli.opening import configure_log, settings_of
 from publisher_daemon.cli.showing import print_json, show_datasets
 from publisher_daemon.config import Settings, load
 from publisher_daemon.folder import Folder
+from publisher_daemon.health import Noticeboard
 from publisher_daemon.ledger import Ledger
 from publisher_daemon.status import DatasetView
 
@@ -48,6 +49,12 @@ def views_of(settings: Settings) -> tuple[DatasetView, ...]:
     try:
         watches = settings.watches(status.pins(settings, ledger))
         folders = {(watch.dataset, watch.name): Folder(watch) for watch in watches}
-        return status.survey(watches, ledger, folders, status.next_refreshes(settings, ledger))
+        return status.survey(
+            watches,
+            ledger,
+            folders,
+            status.next_refreshes(settings, ledger),
+            Noticeboard(settings.daemon.state_dir).read(),
+        )
     finally:
         ledger.close()

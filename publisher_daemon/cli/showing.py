@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from publisher_daemon.log import redact, single_line
 from publisher_daemon.status import DatasetView, FileView, instant, readable_path, summary
@@ -42,6 +42,8 @@ def show_datasets(views: Sequence[DatasetView], *, ignored: bool) -> None:
             say(f"  ! {view.trouble}")
         if view.refresh_trouble:
             say(f"  ! metadata: {view.refresh_trouble}")
+        for folder in view.folders:
+            _show_watch(folder)
         if view.last_refresh or view.next_refresh:
             last, following = instant(view.last_refresh), instant(view.next_refresh)
             say(f"  metadata refreshed: {last or 'never'}; next: {following or 'when it changes'}")
@@ -55,6 +57,19 @@ def show_datasets(views: Sequence[DatasetView], *, ignored: bool) -> None:
         say()
     counts = ", ".join(f"{count} {state}" for state, count in sorted(summary(views).items()))
     say(counts or "Nothing to publish: the folders are empty.")
+
+
+def _show_watch(folder: Mapping[str, object]) -> None:
+    """Print how the running service watches a folder, when somebody may want to know."""
+    watch = folder.get("watch")
+    if not isinstance(watch, dict) or (watch["mode"] != "degraded" and not watch["losses"]):
+        return
+    line = f"  watching {single_line(str(folder['path']))}: {watch['mode']}, since {watch['since']}"
+    if watch["losses"]:
+        line += f"; lost sight {watch['losses']} times, last because {watch['last_loss']}"
+    say(line)
+    if watch["why"]:
+        say(f"      {watch['why']} It is looked at regularly instead; nothing is lost but time.")
 
 
 def show_file(file: FileView) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 
 import structlog
 
@@ -19,7 +20,7 @@ from publisher_daemon.errors import (
     PortalError,
     PortalRefused,
 )
-from publisher_daemon.health import Heartbeat, Notifier
+from publisher_daemon.health import Heartbeat, Noticeboard, Notifier
 from publisher_daemon.ledger import Ledger
 from publisher_daemon.model import DatasetId, Hint, Reason, Report
 from publisher_daemon.schedule import Schedule
@@ -62,6 +63,7 @@ class Daemon:
         self._fatal: list[BaseException] = []
         self._prune_at = time.monotonic()
         self._heartbeat = Heartbeat(settings.daemon.state_dir)
+        self._board = Noticeboard(settings.daemon.state_dir)
         self._seen: dict[int, float] = {}
 
     def run(self) -> int:
@@ -217,6 +219,7 @@ class Daemon:
             if not self._all_get_on(workers):
                 continue  # no sign of life: the service manager restarts what hangs
             self._heartbeat.beat()
+            self._board.post([asdict(health) for health in watcher.health()])
             watchdog = self._notifier.watchdog
             if watchdog is not None and time.monotonic() - fed >= watchdog:
                 fed = time.monotonic()

@@ -108,11 +108,12 @@ class Folder:
         self._clock = clock
         self._include = Patterns(watch.include)
         self._exclude = Patterns(watch.exclude)
+        self._path = os.path.abspath(watch.path)  # noqa: PTH100 - must not touch the file system
         self._direct = Patience(watch.path, None)
-        # finding out what a path is may itself hang: only what the mount table says is sure
-        path = os.path.abspath(watch.path)  # noqa: PTH100 - must not touch the file system
-        self._remote = mounts.kind_of(path) == "network"
-        self._patience = Patience(watch.path, answers_within) if self._remote else self._direct
+        self._patient = Patience(watch.path, answers_within)
+        self._remote = False
+        self._patience = self._direct
+        self._assess()
         self._identity: str | None = None
         self._inode: tuple[int, int] | None = None
         self._had_files = False
@@ -130,6 +131,7 @@ class Folder:
         ``paths`` opens each file and tells who writes to it. Raises FolderUnreadable, FolderGone
         (also at the end, when the folder was replaced meanwhile), FolderStalled.
         """
+        self._assess()
         found = self._scan_all() if paths is None else self._scan_some(paths)
         while batch := self._patience.call(lambda: list(islice(found, BATCH))):
             yield from batch
@@ -222,6 +224,14 @@ class Folder:
         self._identity = identity
 
     # ------------------------------------------------------------------------------------ inside
+
+    def _assess(self) -> None:
+        """See whether it is on a network share now: one may be mounted after the service started.
+
+        Finding out what a path is may itself hang: only what the mount table says is sure.
+        """
+        self._remote = mounts.kind_of(self._path) == "network"
+        self._patience = self._patient if self._remote else self._direct
 
     @contextmanager
     def _open_root(self) -> Iterator[_Root]:

@@ -78,6 +78,8 @@ class Looker:
         self._monotonic = monotonic
         self._memory: dict[DatasetId, Memory] = {}
         self._digests: OrderedDict[tuple[ResourceKey, Stamp], Fingerprint] = OrderedDict()
+        #: folders that could not be read at the last look, and why
+        self._lost: dict[tuple[DatasetId, str], str] = {}
         self._lock = threading.Lock()
 
     def look(
@@ -95,7 +97,10 @@ class Looker:
             arrived = {path for hint in hints if hint.folder == watch.name for path in hint.arrived}
             if arrived:
                 self._folders[watch.dataset, watch.name].hint_arrived(arrived)
-            self._look_at(look, watch, _paths(hints, watch.name))
+            paths = _paths(hints, watch.name)
+            self._look_at(look, watch, paths)
+            if paths is None or paths:
+                self._say_once(watch, look.troubles.get(watch.name))
         if policy.watches:
             self._settle(look, policy.watches, once=once)
         gone = [
@@ -129,6 +134,9 @@ class Looker:
         known = {key for key in look.record.entries if key.folder == watch.name}
         if paths is not None and not paths:
             look.present |= known
+            trouble = self._lost.get((watch.dataset, watch.name))
+            if trouble is not None:
+                look.troubles[watch.name] = trouble
             return
         if paths is not None:
             # a hint about a directory is a hint about the files that we know below it
@@ -163,11 +171,21 @@ class Looker:
         look.complete.add(watch.name)
         look.looked |= seen
 
+    def _say_once(self, watch: Watch, trouble: str | None) -> None:
+        """Tell of a folder that is lost, or back, once: it is looked at again all the time."""
+        place = (watch.dataset, watch.name)
+        before = self._lost.pop(place, None)
+        if trouble is not None:
+            self._lost[place] = trouble
+            if trouble != before:
+                log.warning("folder.lost", folder=watch.name, path=watch.path, why=trouble)
+        elif before is not None:
+            log.info("folder.returned", folder=watch.name, path=watch.path)
+
     @staticmethod
     def _unreadable(look: _Look, folder: str, error: FolderUnreadable) -> None:
         """Conclude nothing about a folder that cannot be read: all stands as it stood."""
         look.troubles[folder] = error.sentence
-        log.warning("folder.lost", folder=folder, why=look.troubles[folder])
         look.complete.discard(folder)
         look.present |= {key for key in look.record.entries if key.folder == folder}
         look.waiting.extend(

@@ -30,6 +30,8 @@ RETRY_FIRST, RETRY_LAST = 60.0, 900.0
 
 #: An observer is not built more often than this, in seconds.
 BUILD_EVERY = 1.0
+#: Tending a watch that takes longer than this is told: a huge tree, or a dead file system.
+SLOW = 30.0
 
 Mode = Literal["events", "polling", "degraded"]
 
@@ -48,10 +50,12 @@ class WatchHealth:
     losses: int
     last_event: float | None
     why: str | None
+    #: what made it lose sight the last time
+    last_loss: str | None = None
 
 
 class Post:
-    """One folder's watch. ``tend`` is called by one thread; events come in from others."""
+    """One folder's watch. One thread serves it; events come in from others."""
 
     def __init__(
         self,
@@ -61,7 +65,6 @@ class Post:
         monotonic: Callable[[], float],
         jitter: Callable[[], float],
         heard: Callable[[], None],
-        hurry: Callable[[], None],
     ) -> None:
         self.watch = watch
         self._root = os.path.abspath(watch.path)  # noqa: PTH100 - must not touch a stalled share
@@ -69,7 +72,11 @@ class Post:
         self._monotonic = monotonic
         self._jitter = jitter
         self._heard_something = heard
-        self._hurry = hurry
+        #: set: tend it now
+        self.hurry = threading.Event()
+        #: set: the first attempt to watch is over
+        self.stands = threading.Event()
+        self._at_work_since: float | None = None
         self._lock = threading.Lock()
         self._dirty: set[str] = set()
         self._arrived: set[str] = set()
@@ -85,11 +92,11 @@ class Post:
         self._sign_sent: float | None = None
         self._signs = 0
         self._mode: Mode = "polling" if self._wants_polling() else "degraded"
-        self._why: str | None = None
+        self._why: str | None = None if self._mode == "polling" else _NOT_YET
         self._since = clock()
         self._losses = 0
+        self._last_loss: str | None = None
         self._last_event: float | None = None
-        self._missing = False
         self._retry_in = RETRY_FIRST
         self._retry_at = 0.0
         self._built_at = float("-inf")
@@ -99,10 +106,21 @@ class Post:
 
     def health(self) -> WatchHealth:
         """How it is now."""
+        mode, why, since = self._mode, self._why, self._since
+        began = self._at_work_since
+        if began is not None and (for_now := self._monotonic() - began) >= SLOW:
+            mode, since = "degraded", self._clock() - for_now
+            why = f"The file system of {self._root} has not answered for {for_now:.0f} s."
         return WatchHealth(
-            self.watch.dataset, self.watch.name, self._mode, self._since, self._losses,
-            self._last_event, self._why,
-        )  # fmt: skip
+            self.watch.dataset,
+            self.watch.name,
+            mode,
+            since,
+            self._losses,
+            self._last_event,
+            why,
+            self._last_loss,
+        )
 
     def take(self) -> tuple[frozenset[str] | None, frozenset[str]] | None:
         """What was heard since the last time: (paths or None for everything, arrived)."""
@@ -114,14 +132,30 @@ class Post:
             self._dirty, self._arrived, self._everything = set(), set(), False
             return paths, arrived
 
-    def start(self) -> None:
-        """Begin to watch."""
+    def serve(self, stop: threading.Event, tick: float) -> None:
+        """Watch until told to stop, and leave nothing behind."""
+        try:
+            self._at_work(self._start)
+            self.stands.set()
+            while not stop.is_set():
+                self.hurry.wait(tick)
+                self.hurry.clear()
+                if not stop.is_set():
+                    self._at_work(self._tend)
+        finally:
+            self._close()
+
+    def _at_work(self, work: Callable[[], None]) -> None:
+        self._at_work_since = self._monotonic()
+        work()
+        self._at_work_since = None
+
+    def _start(self) -> None:
         self._poll_at = self._next_poll()
         if self._mode != "polling":
             self._build(first=True)
 
-    def close(self) -> None:
-        """Stop watching, and leave nothing behind."""
+    def _close(self) -> None:
         self._drop()
         if self._sign_dir is not None:
             with suppress(OSError):
@@ -129,21 +163,33 @@ class Post:
                     entry.unlink()
                 Path(self._sign_dir).rmdir()
 
-    def tend(self) -> None:
+    def _tend(self) -> None:
         """See that it watches what it should, and make it do so again when it does not."""
         now = self._monotonic()
         if self._mode != "events" and now >= self._poll_at:
             self._poll_at = self._next_poll()
             self.look_at_everything()
         if self._wants_polling():
+            if self._mode != "polling":
+                # a share was mounted here: its events would tell of this machine's changes only
+                self._drop()
+                if self._mode == "events":
+                    self._lose("a network share stands there now")
+                self._turn("polling", None)
+                self.look_at_everything()
             return
         trouble = self._trouble(now)
         if trouble is not None:
-            self._losses += 1
-            log.warning("watcher.lost", folder=self.watch.name, path=self._root, why=trouble)
+            self._lose(trouble)
             self._build()
-        elif self._mode == "degraded" and now >= self._retry_at:
+            self.look_at_everything()
+        elif self._mode == "polling" or (self._mode == "degraded" and now >= self._retry_at):
             self._build()
+
+    def _lose(self, why: str) -> None:
+        self._losses += 1
+        self._last_loss = why
+        log.warning("watcher.lost", folder=self.watch.name, path=self._root, why=why)
 
     def look_at_everything(self) -> None:
         """Mark the whole folder dirty: one bit, which cannot fail."""
@@ -224,7 +270,7 @@ class Post:
     def _note_lost(self, generation: int, why: str) -> None:
         if generation == self._generation and self._lost is None:
             self._lost = why
-            self._hurry()
+            self.hurry.set()
 
     def _note_partial(self, generation: int, why: str) -> None:
         if generation == self._generation:
@@ -244,21 +290,13 @@ class Post:
         self._identity = _identity(self._root)
         if self._identity is None or not os.access(self._root, os.R_OK | os.X_OK):
             what = "is missing" if self._identity is None else "may not be read"
-            if not self._missing:
-                self._missing = True
-                log.warning("folder.lost", folder=self.watch.name, path=self._root, why=what)
             self._degrade(f"The folder {self._root} {what}.", retry=1.0)
-            self.look_at_everything()
             return
-        if self._missing:
-            self._missing = False
-            log.info("folder.returned", folder=self.watch.name, path=self._root)
         try:
             self._observe(generation)
         except OSError as error:
             self._drop()
             self._degrade(f"The folder cannot be watched: {why_refused(error)}.")
-            self.look_at_everything()
             return
         if self._partial is not None:
             self._degrade(f"Not every directory is watched: {self._partial}.")
@@ -267,7 +305,7 @@ class Post:
             self._retry_in = RETRY_FIRST
             if not first:
                 log.info("watcher.rebuilt", folder=self.watch.name, path=self._root)
-        self.look_at_everything()
+            self.look_at_everything()
 
     def _observe(self, generation: int) -> None:
         def lost(why: str) -> None:
@@ -297,6 +335,8 @@ class Post:
         self._retry_at = now + retry
         if (self._mode, self._why) != ("degraded", why):
             log.warning("watcher.degraded", folder=self.watch.name, path=self._root, why=why)
+            self._poll_at = self._next_poll()
+            self.look_at_everything()
         self._turn("degraded", why)
 
     def _turn(self, mode: Mode, why: str | None) -> None:
@@ -311,6 +351,9 @@ class Post:
 
     def _next_poll(self) -> float:
         return self._monotonic() + self.watch.poll_every * (0.9 + 0.2 * self._jitter())
+
+
+_NOT_YET = "The watch is being set up."
 
 
 def _identity(path: str) -> tuple[int, int] | None:

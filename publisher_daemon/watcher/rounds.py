@@ -1,4 +1,8 @@
-"""Goes round all folders: hands on what was heard, and sees that each one is really watched."""
+"""Sees that each folder is really watched, and hands on what was heard.
+
+Each folder is tended by a thread of its own: a call into a dead share may never come back, and then
+only that folder waits.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from publisher_daemon.model import DatasetId, Watch
 from publisher_daemon.watcher.posts import Post, WatchHealth
@@ -18,6 +23,8 @@ Wake = Callable[[DatasetId, str, frozenset[str] | None, frozenset[str]], None]
 GATHER = 0.05
 #: Each watch is tended this often.
 TICK = 2.0
+#: How long the start waits for every watch to stand; what comes up later wakes its dataset itself.
+START_WITHIN = 30.0
 
 
 class Watcher:
@@ -37,51 +44,49 @@ class Watcher:
         self._tick = tick
         self._stop = threading.Event()
         self._heard = threading.Event()
-        self._hurry = threading.Event()
         self._posts = [
-            Post(
-                watch,
-                clock=clock,
-                monotonic=monotonic,
-                jitter=jitter,
-                heard=self._heard.set,
-                hurry=self._hurry.set,
-            )
+            Post(watch, clock=clock, monotonic=monotonic, jitter=jitter, heard=self._heard.set)
             for watch in watches
         ]
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Watch; when this returns, whatever changes is heard or found by the wake it caused."""
+        """Watch; from the wake of a folder on, whatever changes in it is heard or found by it."""
+        self._begin("watcher", self._hand_on)
+        for number, post in enumerate(self._posts):
+            self._begin(f"watcher-{number}", partial(post.serve, self._stop, self._tick))
+        deadline = time.monotonic() + START_WITHIN
         for post in self._posts:
-            post.start()
-        for name, work in (("watcher", self._hand_on), ("watcher-rounds", self._tend)):
-            thread = threading.Thread(target=work, name=name, daemon=True)
-            thread.start()
-            self._threads.append(thread)
+            post.stands.wait(max(0.0, deadline - time.monotonic()))
 
     def stop(self) -> None:
-        """Stop watching; safe to call twice."""
+        """Stop watching; safe to call twice. What a dead share holds up is left behind."""
         self._stop.set()
         self._heard.set()
-        self._hurry.set()
-        for thread in self._threads:
-            thread.join(10.0)
-        self._threads.clear()
         for post in self._posts:
-            post.close()
+            post.hurry.set()
+        deadline = time.monotonic() + 10.0
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self._threads.clear()
 
     def health(self) -> tuple[WatchHealth, ...]:
         """How each folder is watched, in the order they were given."""
         return tuple(post.health() for post in self._posts)
 
     def is_alive(self) -> bool:
-        """Whether both threads run; when one does not, the process should end."""
+        """Whether all threads run; when one does not, the process should end."""
         return bool(self._threads) and all(thread.is_alive() for thread in self._threads)
 
     def check(self) -> None:
         """Tend every watch now; the watcher does so by itself all the time."""
-        self._hurry.set()
+        for post in self._posts:
+            post.hurry.set()
+
+    def _begin(self, name: str, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
 
     def _hand_on(self) -> None:
         while not self._stop.is_set():
@@ -92,11 +97,3 @@ class Watcher:
                 taken = post.take()
                 if taken is not None and not self._stop.is_set():
                     self._wake(post.watch.dataset, post.watch.name, *taken)
-
-    def _tend(self) -> None:
-        while not self._stop.is_set():
-            self._hurry.wait(self._tick)
-            self._hurry.clear()
-            for post in self._posts:
-                if not self._stop.is_set():
-                    post.tend()
