@@ -482,6 +482,18 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Published:
+    """One file that went up, for those who count and tell."""
+
+    key: ResourceKey
+    size: int
+    #: from the first byte until the portal had it
+    seconds: float
+    #: a new resource; False: an existing one's bytes were replaced
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What one pass did; one log line, and the source of ``once`` and ``status``."""
 
@@ -493,6 +505,11 @@ class Report:
     counts: Mapping[str, int] = field(default_factory=dict)
     done: tuple[Action, ...] = ()
     standings: tuple[Standing, ...] = ()
+    published: tuple[Published, ...] = ()
+    #: what was tried in this pass and did not work
+    failed: tuple[Standing, ...] = ()
+    #: the folders that were looked at whole
+    scanned: frozenset[str] = frozenset()
     #: when something of this dataset is due again by itself
     requeue_at: float | None = None
     #: what stopped the whole pass, if anything did

@@ -28,6 +28,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         lacking |= {"root": why, "alone": why}
     if shutil.which("strace") is None:
         lacking["strace"] = "needs strace (Debian, Ubuntu: apt install strace)"
+    if shutil.which("promtool") is None:
+        lacking["promtool"] = "needs promtool (Debian, Ubuntu: apt install prometheus)"
     for item in items:
         for marker, why in lacking.items():
             if item.get_closest_marker(marker):

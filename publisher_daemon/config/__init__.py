@@ -25,6 +25,7 @@ from publisher_daemon.config._models import (
     DaemonSettings,
     DatasetSettings,
     FolderSettings,
+    MetricsSettings,
     PortalSettings,
     RuleSettings,
     Settings,
@@ -38,6 +39,7 @@ __all__ = [
     "DaemonSettings",
     "DatasetSettings",
     "FolderSettings",
+    "MetricsSettings",
     "PortalSettings",
     "RuleSettings",
     "Settings",
@@ -170,6 +172,7 @@ def _resolve_paths(merged: dict[str, Any], base: Path) -> None:
 _PATHS: Mapping[str, tuple[str, ...]] = {
     "portal": ("api_key_file", "ca_file"),
     "daemon": ("state_dir",),
+    "metrics": ("textfile",),
     "folders": ("path",),
     "datasets": ("description_file",),
 }

@@ -202,6 +202,30 @@ def _proxy(value: str) -> str:
     return value
 
 
+def _listen(value: str) -> str:
+    try:
+        address = urlsplit(f"//{value}")
+        usable = is_loopback(address.hostname or "") and (address.port or 0) > 0
+    except ValueError:
+        usable = False
+    if not usable or address.netloc != value:
+        raise ValueError(
+            "is not an address of this machine. Write for example "
+            '"127.0.0.1:9464"; other machines reach it through the agent that collects here, or '
+            "through `textfile`"
+        )
+    return value
+
+
+def _prom(value: Path) -> Path:
+    if value.suffix != ".prom":
+        raise ValueError(
+            "does not end with .prom, so node-exporter would not read it. Write for example "
+            '"/var/lib/prometheus/node-exporter/publisher-daemon.prom"'
+        )
+    return value
+
+
 def _match(value: str) -> str:
     left = _PART.sub("", value)
     if "{" in left or "}" in left:
@@ -236,6 +260,8 @@ Day = Annotated[str, BeforeValidator(_day)]
 TimeZone = Annotated[str, AfterValidator(_timezone)]
 PortalUrl = Annotated[str, AfterValidator(_portal_url)]
 Proxy = Annotated[str, AfterValidator(_proxy)]
+Listen = Annotated[str, AfterValidator(_listen)]
+PromFile = Annotated[Path, BeforeValidator(_path), AfterValidator(_prom)]
 Match = Annotated[str, Field(min_length=1), AfterValidator(_match)]
 Tag = Annotated[str, AfterValidator(_tag)]
 Marker = Annotated[str, AfterValidator(_marker)]

@@ -24,10 +24,12 @@ from publisher_daemon.config._forms import (
     Duration,
     DurationOrZero,
     Frequency,
+    Listen,
     Marker,
     Match,
     PathText,
     PortalUrl,
+    PromFile,
     Proxy,
     Resource,
     Share,
@@ -77,6 +79,18 @@ class DaemonSettings(_Section):
     on_drift: Literal["keep", "enforce"] = "keep"
     grace: Duration = 30.0
     keep_history: Duration = 730 * 86400.0
+
+
+class MetricsSettings(_Section):
+    """[metrics]: numbers for Prometheus; off unless one of these is set."""
+
+    listen: Listen | None = None
+    textfile: PromFile | None = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is to be counted."""
+        return self.listen is not None or self.textfile is not None
 
 
 class RuleSettings(_Section):
@@ -196,6 +210,7 @@ class Settings(BaseSettings):
 
     portal: PortalSettings
     daemon: DaemonSettings = DaemonSettings()
+    metrics: MetricsSettings = MetricsSettings()
     folders: tuple[FolderSettings, ...] = ()
     datasets: tuple[DatasetSettings, ...] = ()
 

@@ -16,6 +16,7 @@ import structlog
 
 from publisher_daemon.config import Settings, looks_like_dataset_id
 from publisher_daemon.errors import (
+    Exchange,
     FolderUnreadable,
     PortalError,
 )
@@ -96,7 +97,11 @@ def now() -> float:
     return time.time()
 
 
-def open_portal(settings: Settings, reason: str = "") -> Portal:
+def open_portal(
+    settings: Settings,
+    reason: str = "",
+    on_exchange: Callable[[Exchange], None] | None = None,
+) -> Portal:
     """The portal of this configuration, with its key; raises ConfigInvalid."""
     portal = settings.portal
     return Portal(
@@ -105,6 +110,7 @@ def open_portal(settings: Settings, reason: str = "") -> Portal:
         ca_file=str(portal.ca_file) if portal.ca_file else None,
         proxy=portal.proxy,
         reason=reason,
+        on_exchange=on_exchange,
     )
 
 
@@ -135,6 +141,7 @@ def build(
     pin: bool = True,
     stopping: Callable[[], bool] = lambda: False,
     cut: Callable[[], bool] = lambda: False,
+    on_exchange: Callable[[Exchange], None] | None = None,
 ) -> Office:
     """Put the rooms together; raises ConfigInvalid, PortalError (only to find out slugs).
 
@@ -142,7 +149,7 @@ def build(
     """
     if not settings.datasets:
         settings.require_folders()
-    portal = open_portal(settings, reason)
+    portal = open_portal(settings, reason, on_exchange)
     pinned = resolve_slugs(settings, portal, ledger, pin=pin)
     base = replace(settings.policy(pinned, yes=yes), settings=settings.digest())
     folders = {(watch.dataset, watch.name): Folder(watch) for watch in base.watches}

@@ -10,7 +10,9 @@ import structlog
 
 from publisher_daemon.config import Settings
 from publisher_daemon.daemon.office import Office, build, make_pass, on_signals, open_ledger
+from publisher_daemon.daemon.telling import Teller
 from publisher_daemon.errors import LedgerBroken
+from publisher_daemon.metrics import Metrics
 from publisher_daemon.model import DatasetId, Reason, Report, State
 from publisher_daemon.wakeups import Wakeups
 
@@ -28,6 +30,7 @@ def once(
 ) -> int:
     """One complete pass over every dataset, files given time to settle; returns the exit code."""
     stop = threading.Event()
+    metrics = Metrics(time.time) if settings.metrics.wanted else None
     with open_ledger(settings) as ledger, on_signals(stop.set):
         office = build(
             settings,
@@ -36,11 +39,14 @@ def once(
             yes=yes,
             stopping=stop.is_set,
             cut=stop.is_set,
+            on_exchange=metrics.exchanged if metrics else None,
         )
+        teller = Teller(office, metrics)
         office.vocabulary.refresh()
         todo = list(datasets or office.lanes)
         troubles: list[str] = []
-        reports = _settle_all(office, todo, reason, stop, troubles)
+        reports = _settle_all(office, todo, reason, stop, troubles, teller=teller)
+        teller.round()
         return _verdict(office, reports, stopped=stop.is_set() or bool(troubles))
 
 
@@ -50,6 +56,8 @@ def _settle_all(  # noqa: C901 - one loop with its threads reads best in one pla
     reason: Reason,
     stop: threading.Event,
     troubles: list[str],
+    *,
+    teller: Teller,
 ) -> list[Report]:
     """Pass over each dataset until only time, a person or the portal could change something."""
     lanes = Wakeups(time.monotonic)
@@ -75,6 +83,7 @@ def _settle_all(  # noqa: C901 - one loop with its threads reads best in one pla
                 log.error("pass.failed", dataset=wake.dataset, why=str(error))  # noqa: TRY400
                 broken.append(error)
                 return
+            teller.passed(report)
             again = _patience(report)
             with lock:
                 reports[wake.dataset] = report

@@ -13,6 +13,7 @@ from publisher_daemon import __version__
 from publisher_daemon.config import Settings
 from publisher_daemon.daemon.office import Office, build, make_pass, on_signals, open_ledger
 from publisher_daemon.daemon.once import OK, SOMETHING_WRONG
+from publisher_daemon.daemon.telling import Teller
 from publisher_daemon.errors import (
     ConfigInvalid,
     CredentialRefused,
@@ -22,6 +23,7 @@ from publisher_daemon.errors import (
 )
 from publisher_daemon.health import Heartbeat, Noticeboard, Notifier
 from publisher_daemon.ledger import Ledger
+from publisher_daemon.metrics import Metrics
 from publisher_daemon.model import DatasetId, Hint, Reason, Report
 from publisher_daemon.schedule import Schedule
 from publisher_daemon.wakeups import Wake, Wakeups
@@ -65,6 +67,7 @@ class Daemon:
         self._heartbeat = Heartbeat(settings.daemon.state_dir)
         self._board = Noticeboard(settings.daemon.state_dir)
         self._seen: dict[int, float] = {}
+        self._metrics = Metrics(time.time) if settings.metrics.wanted else None
 
     def run(self) -> int:
         """Serve until SIGTERM; returns the exit code."""
@@ -102,6 +105,7 @@ class Daemon:
                     reason="publisher-daemon run",
                     stopping=self._stop_or_reload,
                     cut=self._out_of_patience,
+                    on_exchange=self._metrics.exchanged if self._metrics else None,
                 )
             except PortalRefused as error:
                 raise ConfigInvalid(error.message, hint=error.hint) from error
@@ -120,6 +124,8 @@ class Daemon:
         self._notifier.reloading(time.monotonic_ns() // 1000)
         try:
             settings = self._reload()
+            if settings.metrics.wanted and self._metrics is None:
+                self._metrics = Metrics(time.time)
             office = self._office(settings)
         except ConfigInvalid as error:
             log.error("config.refused", why=error.message, hint=error.hint)  # noqa: TRY400
@@ -175,9 +181,13 @@ class Daemon:
                 schedule.add_cron(dataset, line)
             elif every is not None:
                 schedule.add_every(dataset, every, Reason.REFRESH)
+        teller = Teller(office, self._metrics, watcher.health)
         workers = [
             threading.Thread(
-                target=self._work, args=(office, lanes), name=f"worker-{number}", daemon=True
+                target=self._work,
+                args=(office, lanes, teller),
+                name=f"worker-{number}",
+                daemon=True,
             )
             for number in range(self._settings.daemon.workers)
         ]
@@ -190,6 +200,7 @@ class Daemon:
                 lanes.wake(dataset, Reason.START)
             for worker in workers:
                 worker.start()
+            teller.start()
             self._notifier.ready(_serving(office))
             self._supervise(office, lanes, watcher, workers)
         finally:
@@ -198,6 +209,7 @@ class Daemon:
             watcher.stop()
             for worker in workers:
                 worker.join(PATIENCE + 20.0)
+            teller.stop()
 
     def _supervise(
         self, office: Office, lanes: Wakeups, watcher: Watcher, workers: Sequence[threading.Thread]
@@ -244,7 +256,7 @@ class Daemon:
             for dataset in todo:
                 lanes.wake(dataset, reason)
 
-    def _work(self, office: Office, lanes: Wakeups) -> None:
+    def _work(self, office: Office, lanes: Wakeups, teller: Teller) -> None:
         """One lane: take a dataset, make a pass, say when it is due again."""
         try:
             while not self._stop_or_reload():
@@ -252,7 +264,7 @@ class Daemon:
                 if wake is None:
                     continue
                 try:
-                    self._pass(office, lanes, wake)
+                    self._pass(office, lanes, teller, wake)
                 finally:
                     lanes.done(wake.dataset)
         except LedgerBroken as error:
@@ -262,7 +274,7 @@ class Daemon:
             log.exception("pass.failed", why=str(error))
             self._fatal.append(error)
 
-    def _pass(self, office: Office, lanes: Wakeups, wake: Wake) -> None:
+    def _pass(self, office: Office, lanes: Wakeups, teller: Teller, wake: Wake) -> None:
         reason = _strongest(wake.reasons)
         hints = wake.hints
         if wake.everywhere or reason not in {Reason.EVENT, Reason.SETTLE}:
@@ -271,6 +283,7 @@ class Daemon:
             )
         asked = Reason.REFRESH in wake.reasons
         report, trouble = make_pass(office, wake.dataset, reason, hints, refresh=asked)
+        teller.passed(report)
         self._notifier.status(_serving(office))
         if trouble is not None and office.refreshes.due(wake.dataset):
             lanes.wake(wake.dataset, Reason.REFRESH, at=time.monotonic() + REFRESH_AGAIN)

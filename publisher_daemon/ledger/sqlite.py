@@ -24,6 +24,7 @@ from publisher_daemon.model import (
     ResourceKey,
     Stamp,
     Standing,
+    State,
     Words,
 )
 
@@ -63,6 +64,32 @@ class Ledger:
             f"SELECT {columns} FROM {table} WHERE dataset=?",  # noqa: S608 - our own words
             (_rows.packed(dataset),),
         )
+
+    def standing_counts(self) -> dict[tuple[DatasetId, str, State], tuple[int, float]]:
+        """How many files of each folder stand where, and since when the first of them does."""
+        rows = self._store.rows(
+            "SELECT dataset, folder, state, count(*), min(since) FROM standing GROUP BY 1, 2, 3"
+        )
+        return {
+            (DatasetId(_rows.unpacked(row[0])), str(_rows.text(row[1])), State(row[2])): row[3:]
+            for row in rows
+        }
+
+    def last_published(self) -> dict[tuple[DatasetId, str], float]:
+        """When a file of each folder was last published; reads every entry."""
+        rows = self._store.rows(
+            "SELECT dataset, folder, max(published_at) FROM entry GROUP BY 1, 2"
+        )
+        return {
+            (DatasetId(_rows.unpacked(row[0])), str(_rows.text(row[1]))): row[2] for row in rows
+        }
+
+    def size(self) -> int:
+        """Bytes of the ledger itself."""
+        pages, size = (
+            self._store.rows(f"PRAGMA {name}")[0][0] for name in ("page_count", "page_size")
+        )
+        return int(pages) * int(size)
 
     def entry_of(self, resource: ResourceId) -> ResourceKey | None:
         """The file that owns this resource."""

@@ -30,6 +30,7 @@ from publisher_daemon.model import (
     Hold,
     Identify,
     Keep,
+    Published,
     Record,
     Remote,
     RemoteResource,
@@ -173,6 +174,9 @@ class Actor:
             size=entry.fingerprint.size,
             seconds=seconds,
             url=found.permalink,
+        )
+        run.published.append(
+            Published(file.key, entry.fingerprint.size, seconds, created=target is None)
         )
         run.failed.pop(file.key, None)
         self._words_now(run, file, entry, found)

@@ -51,6 +51,8 @@ class Seen:
     present: frozenset[ResourceKey] = frozenset()
     #: folders of which what is not present is gone
     complete: frozenset[str] = frozenset()
+    #: folders of which every file was asked for, and seen
+    scanned: frozenset[str] = frozenset()
     waiting: tuple[Hold, ...] = ()
     #: the files that differ from the ledger
     changed: frozenset[ResourceKey] = frozenset()
@@ -119,6 +121,7 @@ class Looker:
             files=tuple(look.files),
             present=frozenset(look.present),
             complete=frozenset(look.complete),
+            scanned=frozenset(look.scanned & look.complete),
             waiting=tuple(look.waiting),
             changed=frozenset(look.changed),
             looked=frozenset(look.looked),
@@ -163,6 +166,7 @@ class Looker:
             look.present |= known - asked
         else:
             absent = known - seen
+            look.scanned.add(watch.name)
         blind = folder.unobservable()
         for key in absent:
             # excluded, ignored or unreadable is not gone
@@ -326,6 +330,7 @@ class _Look:
     files: list[SourceFile] = field(default_factory=list)
     present: set[ResourceKey] = field(default_factory=set)
     complete: set[str] = field(default_factory=set)
+    scanned: set[str] = field(default_factory=set)
     waiting: list[Hold] = field(default_factory=list)
     changed: set[ResourceKey] = field(default_factory=set)
     looked: set[ResourceKey] = field(default_factory=set)

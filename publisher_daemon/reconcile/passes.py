@@ -124,6 +124,9 @@ class Reconciler:
                 counts=_counts(run.done, standings),
                 done=tuple(run.done),
                 standings=standings,
+                published=tuple(run.published),
+                failed=tuple(run.failed.values()),
+                scanned=seen.scanned,
                 requeue_at=_earliest(next_at, seen.recheck_at, retry_at),
                 trouble="; ".join([*seen.troubles.values(), *([trouble.why] if trouble else [])])
                 or None,

@@ -16,6 +16,7 @@ from publisher_daemon.model import (
     Folderful,
     Hold,
     Policy,
+    Published,
     Reason,
     Record,
     Remote,
@@ -75,6 +76,7 @@ class Pass:
     remote: Remote | None = None
     stale: bool = True
     done: list[Action] = field(default_factory=list)
+    published: list[Published] = field(default_factory=list)
     failed: dict[ResourceKey, Standing] = field(default_factory=dict)
     #: files that moved while they were handled: not for this pass
     dropped: dict[ResourceKey, Hold] = field(default_factory=dict)

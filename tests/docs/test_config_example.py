@@ -17,6 +17,7 @@ from publisher_daemon.config import (
     DaemonSettings,
     DatasetSettings,
     FolderSettings,
+    MetricsSettings,
     PortalSettings,
     RuleSettings,
     SpatialSettings,
@@ -29,6 +30,7 @@ REFERENCE = ROOT / "docs" / "reference" / "configuration.md"
 SECTIONS: dict[str, type[BaseModel]] = {
     "## [portal]": PortalSettings,
     "## [daemon]": DaemonSettings,
+    "## [metrics]": MetricsSettings,
     "## [[folders]]": FolderSettings,
     "## [[folders.resources]]": RuleSettings,
     "## [[datasets]]": DatasetSettings,
@@ -73,7 +75,7 @@ def test_the_example_loads_with_every_line_in_use(tmp_path: Path) -> None:
 
 
 def test_what_the_example_shows_as_default_is_the_default() -> None:
-    body = EXAMPLE.read_text().split("[daemon]")[1].split("[[folders]]")[0]
+    body = EXAMPLE.read_text().split("\n[daemon]\n")[1].split("\n[")[0]
     shown = tomllib.loads(re.sub(r"^#(?=\w+ = )", "", body, flags=re.MULTILINE))
 
     assert DaemonSettings.model_validate(shown) == DaemonSettings()

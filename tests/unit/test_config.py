@@ -201,7 +201,7 @@ def test_every_problem_is_told_at_once_with_its_line(write: Write) -> None:
 
 def test_an_unknown_section_names_the_known_ones(write: Write) -> None:
     assert 'nearest known one is "folders"' in problem(write(MINIMAL + "[[folder]]\n"))
-    assert "Known here: portal, daemon, folders, datasets" in problem(write(MINIMAL + "[zzz]\n"))
+    assert "Known here: portal, daemon, metrics, folders, datasets" in problem(write(MINIMAL + "[zzz]\n"))
 
 
 def test_an_option_of_the_library_is_an_unknown_key(write: Write) -> None:
@@ -492,3 +492,13 @@ def test_the_policy_carries_what_the_planner_asks(write: Write) -> None:
     assert (policy.on_drift, policy.grace, policy.yes) == ("enforce", 60.0, True)
     assert policy.extensions == {"csv"}
     assert policy.watch("air") is not None
+
+
+@pytest.mark.parametrize(
+    "listen", ["0.0.0.0:9464", "192.168.1.1:9464", "9464", "127.0.0.1", "localhost:0", "a b:1"]
+)
+def test_metrics_are_served_to_this_machine_only(write: Write, listen: str) -> None:
+    message = problem(write(f'{MINIMAL}[metrics]\nlisten = "{listen}"\n'))
+
+    assert "[metrics] listen" in message
+    assert "127.0.0.1:9464" in message

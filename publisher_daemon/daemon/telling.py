@@ -1,0 +1,149 @@
+"""Tells machines and people what the passes did; on a thread of its own, so that no pass waits."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+
+from publisher_daemon.daemon.office import Office
+from publisher_daemon.errors import LedgerBroken, PortalError
+from publisher_daemon.health import TOO_OLD, Heartbeat
+from publisher_daemon.metrics import Metrics, Now, Page, WatchNow
+from publisher_daemon.model import Report
+from publisher_daemon.watcher import WatchHealth
+
+log = structlog.get_logger(__name__)
+
+#: How often there is a round, in seconds.
+ROUND = 30.0
+#: How often the portal is asked when the key ends, in seconds; when it did not answer, sooner.
+KEY_EVERY, KEY_AGAIN = 24 * 3600.0, 600.0
+#: Days before its end at which the key is spoken of.
+KEY_DAYS = (30, 7, 1)
+
+
+class Teller:
+    """What follows a pass, over one configuration."""
+
+    def __init__(
+        self,
+        office: Office,
+        metrics: Metrics | None = None,
+        watching: Callable[[], tuple[WatchHealth, ...]] = lambda: (),
+    ) -> None:
+        self._office = office
+        self._metrics = metrics
+        self._watching = watching
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._page: Page | None = None
+        kept = office.ledger.cache_get("key")
+        #: asked once a day, whatever starts and stops in between
+        self._key_ends: float | None = json.loads(kept[0])["ends"] if kept else None
+        self._ask_key_at = kept[1] + KEY_EVERY if kept else float("-inf")
+        if metrics is not None:
+            metrics.look = self._now
+            for place, at in office.ledger.last_published().items():
+                metrics.published_before(place, at)
+
+    def start(self) -> None:
+        """Listen, and make rounds until ``stop``."""
+        listen = self._office.settings.metrics.listen
+        if self._metrics is not None and listen is not None:
+            self._page = Page(listen, self._metrics.text, self._alive, self._ready)
+            self._page.start()
+        self._thread = threading.Thread(target=self._rounds, name="teller", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the rounds; one that talks to somebody slow is not waited for."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(5.0)
+        if self._page is not None:
+            self._page.stop()
+
+    def passed(self, report: Report) -> None:
+        """A pass is done."""
+        if self._metrics is not None:
+            self._metrics.passed(report)
+
+    def round(self) -> None:
+        """Tell what is due now; raises LedgerBroken."""
+        self._ask_key()
+        textfile = self._office.settings.metrics.textfile
+        if self._metrics is not None and textfile is not None:
+            self._metrics.write(textfile)
+
+    def _rounds(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.round()
+            except LedgerBroken as error:
+                # the next pass meets it too, and ends the service
+                log.error("ledger.broken", why=error.message, hint=error.hint)  # noqa: TRY400 - the sentence says it all
+            self._stop.wait(ROUND)
+
+    # ------------------------------------------------------------------------------- the key's end
+
+    def _ask_key(self) -> None:
+        """Learn once a day when the key ends, and say so when that is near."""
+        now = time.time()
+        if now < self._ask_key_at or self._office.gate.closed is not None:
+            return
+        self._ask_key_at = now + KEY_AGAIN
+        try:
+            found = self._office.portal.key_expiry()
+        except PortalError:
+            return  # a pass meets it too, and tells
+        self._ask_key_at = now + KEY_EVERY
+        self._key_ends = found[1] if found else None
+        self._office.ledger.cache_put("key", json.dumps({"ends": self._key_ends}), now)
+        if self._key_ends is not None and self._key_ends - now < KEY_DAYS[0] * 86400:
+            days = max(0, int((self._key_ends - now) / 86400))
+            log.warning(
+                "key.expiring",
+                why=f"The API key ends in {days} days. Make a new one in the portal's account "
+                "page, put it in place of this one and restart.",
+                days=days,
+            )
+
+    # ------------------------------------------------------------------------ for whoever looks
+
+    def _alive(self) -> tuple[str, ...]:
+        age = Heartbeat(self._office.settings.daemon.state_dir).age()
+        if age is None or age <= TOO_OLD:
+            return ()  # none yet: it has just started
+        return (f"No thread got on for {age:.0f} s.",)
+
+    def _ready(self) -> tuple[str, ...]:
+        closed = self._office.gate.closed
+        facts = self._office.ledger.datasets()
+        troubles = [
+            f"{dataset}: {facts[dataset].trouble}"
+            for dataset in self._office.datasets
+            if dataset in facts and facts[dataset].trouble
+        ]
+        return (*([closed.why] if closed else []), *troubles)
+
+    def _now(self) -> Now:
+        ledger, closed = self._office.ledger, self._office.gate.closed
+        return Now(
+            standings={
+                ((dataset, folder), state): counted
+                for (dataset, folder, state), counted in ledger.standing_counts().items()
+            },
+            places=tuple(self._office.folders),
+            circuit_open=closed is not None,
+            key_refused=closed is not None and closed.credential,
+            key_ends=self._key_ends,
+            watches=tuple(
+                WatchNow(watch.dataset, watch.folder, watch.mode, watch.losses)
+                for watch in self._watching()
+            ),
+            ledger_bytes=ledger.size(),
+        )
