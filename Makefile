@@ -37,8 +37,10 @@ check: $(READY)  ## style, types, architecture, documentation
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/docs
 
-storm: $(READY)  ## thousands of random worlds, with a crash at any step (ARGS='--worlds 20000')
-	@$(BIN)/python tests/storm/simulate.py $(ARGS)
+storm: $(READY)  ## random worlds: thousands in memory, and some on a real portal with kill -9 (10 min)
+	@$(BIN)/python tests/storm/simulate.py --worlds 5000
+	@$(BIN)/python deploy/sandbox --install-only
+	@$(BIN)/python tests/storm/portal.py $(ARGS)
 
 lock:  ## choose the newest versions allowed again, with their hashes (needs uv)
 	$(COMPILE) --upgrade -o requirements.lock pyproject.toml

@@ -79,6 +79,8 @@ class Refreshes:
         facts = self._ledger.datasets().get(dataset) or DatasetFacts(dataset)
         if facts.last_refresh is None or facts.refresh_settings != self._settings.digest():
             return True
+        if facts.last_refresh > self._clock():
+            return True  # the clock went back: it would not be due again before that instant
         line, every = self.schedule_of(dataset)
         if line is not None:
             zone = self._settings.daemon.timezone

@@ -65,7 +65,7 @@ class Schedule:
         self._wake = wake
         self._clock = clock
         self._crons: dict[DatasetId, str] = {}
-        self._everys: dict[DatasetId, float] = {}
+        self._intervals: dict[tuple[DatasetId, Reason], float] = {}
         self._scheduler = BackgroundScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "misfire_grace_time": None}
         )
@@ -88,8 +88,7 @@ class Schedule:
 
     def add_every(self, dataset: DatasetId, seconds: float, reason: Reason) -> None:
         """Wake this dataset every so many seconds, spread so that they do not all come at once."""
-        if reason is Reason.REFRESH:
-            self._everys[dataset] = seconds
+        self._intervals[dataset, reason] = seconds
         first = datetime.fromtimestamp(self._clock(), UTC) + timedelta(
             seconds=seconds * random.uniform(1 - self._jitter, 1 + self._jitter)  # noqa: S311 - spreading load, not a secret
         )
@@ -100,6 +99,13 @@ class Schedule:
             id=f"{reason}:{dataset}",
             replace_existing=True,
         )
+
+    def again(self) -> None:
+        """Count every wait from now on: the clock was set, and APScheduler's instants are off."""
+        for dataset, line in self._crons.items():
+            self.add_cron(dataset, line)
+        for (dataset, reason), seconds in self._intervals.items():
+            self.add_every(dataset, seconds, reason)
 
     def start(self) -> None:
         """Start the scheduler's thread."""
@@ -124,8 +130,8 @@ class Schedule:
             later = self._later(dataset)
             if at is None or next_cron(line, at - later, self._timezone) + later <= now:
                 due.append(dataset)
-        for dataset, seconds in self._everys.items():
+        for (dataset, reason), seconds in self._intervals.items():
             at = last.get(dataset)
-            if at is None or at + seconds <= now:
+            if reason is Reason.REFRESH and (at is None or at + seconds <= now):
                 due.append(dataset)
         return due

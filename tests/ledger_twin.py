@@ -31,6 +31,26 @@ class LedgerTwin:
             {key: each for key, each in self.standings.items() if key.dataset == dataset},
         )
 
+    def rewind(self, dataset: DatasetId, seconds: float) -> None:
+        def moved(instant: float | None) -> float | None:
+            return None if instant is None else instant - seconds
+
+        for number, attempt in self.attempts.items():
+            if attempt.key.dataset == dataset:
+                self.attempts[number] = replace(
+                    attempt,
+                    started_at=attempt.started_at - seconds,
+                    sent_at=moved(attempt.sent_at),
+                )
+        for key, standing in self.standings.items():
+            if key.dataset == dataset:
+                self.standings[key] = replace(
+                    standing, since=standing.since - seconds, not_before=moved(standing.not_before)
+                )
+        for key, entry in self.entries.items():
+            if key.dataset == dataset:
+                self.entries[key] = replace(entry, gone_since=moved(entry.gone_since))
+
     def begin(self, attempt: Attempt) -> None:
         self.attempts[attempt.id] = attempt
 

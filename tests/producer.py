@@ -27,6 +27,7 @@ class Producer:
     folder_settings: dict[str, str] = field(default_factory=lambda: {"quiet": '"300ms"'})
     rules: str = ""
     more: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -75,6 +76,15 @@ class Producer:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "publisher_daemon", "--config", str(self.config), *arguments]
 
+    def surroundings(self) -> dict[str, str]:
+        """Return the environment of the command: of the caller's, only where programs are."""
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "LANG": "C.UTF-8",
+            **self.environment,
+        }
+
     def call(self, *arguments: str, timeout: float = 90) -> subprocess.CompletedProcess[str]:
         """Run a verb to its end."""
         self.configure()
@@ -86,7 +96,7 @@ class Producer:
             timeout=timeout,
             check=False,
             cwd=self.home,
-            env={"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8"},
+            env=self.surroundings(),
         )
 
     def ask(self, *arguments: str, code: int | None = None) -> Any:
@@ -125,7 +135,7 @@ class Service:
                 stdout=subprocess.DEVNULL,
                 stderr=out,
                 cwd=producer.home,
-                env={"PATH": os.environ["PATH"], "HOME": str(producer.home)},
+                env=producer.surroundings(),
             )
 
     def __enter__(self) -> Self:

@@ -69,6 +69,12 @@ class Rule:
     content_type: str = "text/html"
     #: with ``status``: the portal does the work first
     after: bool = False
+    #: called when the request has come, before any of it goes to the portal
+    on_request: Callable[[], None] | None = None
+    #: called when the portal has done the work, before any of its answer goes back
+    on_reply: Callable[[], None] | None = None
+    #: called when so many bytes of the request's body have gone to the portal
+    on_bytes: tuple[int, Callable[[], None]] | None = None
 
 
 @dataclass(frozen=True)
@@ -249,6 +255,8 @@ class _Relay(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _relay  # noqa: N815
 
     def _obey(self, rule: Rule) -> None:
+        if rule.on_request is not None:
+            rule.on_request()
         time.sleep(rule.delay)
         if rule.status is not None and not rule.after:
             for _block in self._body(rule):
@@ -265,6 +273,8 @@ class _Relay(BaseHTTPRequestHandler):
                     self._answer(502, {}, Rule.body, "text/html")
                     return
                 reply = self._forward(portal, rule)
+                if rule.on_reply is not None:
+                    rule.on_reply()
                 if rule.lose_reply:
                     reply.read()
                     raise _Cut
@@ -286,9 +296,14 @@ class _Relay(BaseHTTPRequestHandler):
                 portal.putheader(name, self.headers[name])
         portal.putheader("Connection", "close")
         portal.endheaders()
+        sent, waiting = 0, rule.on_bytes
         for block in self._body(rule):
             try:
                 portal.send(block)
+                sent += len(block)
+                if waiting is not None and sent >= waiting[0]:
+                    waiting[1]()
+                    waiting = None
             except (BrokenPipeError, ConnectionResetError):
                 # a portal that refuses early stops reading; its answer is still to be had
                 self.close_connection = True

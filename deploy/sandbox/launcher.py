@@ -101,6 +101,15 @@ class Sandbox:
         return self.data / "faults.json"
 
     @property
+    def stored(self) -> list[dict[str, Any]]:
+        """Every whole file the portal has ever taken in: its ``sha1``, ``size`` and ``name``."""
+        try:
+            lines = (self.data / "stored.jsonl").read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+        return [json.loads(line) for line in lines]
+
+    @property
     def processes(self) -> tuple[int, ...]:
         """The ids of its running processes."""
         running = (self._portal, self._database)

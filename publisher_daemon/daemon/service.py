@@ -11,6 +11,7 @@ import structlog
 
 from publisher_daemon import __version__
 from publisher_daemon.config import Settings
+from publisher_daemon.daemon.clock import ClockSteps
 from publisher_daemon.daemon.office import Office, build, make_pass, on_signals, open_ledger
 from publisher_daemon.daemon.once import OK, SOMETHING_WRONG
 from publisher_daemon.daemon.telling import Teller
@@ -202,7 +203,7 @@ class Daemon:
                 worker.start()
             teller.start()
             self._notifier.ready(_serving(office))
-            self._supervise(office, lanes, watcher, workers)
+            self._supervise(office, lanes, watcher, workers, schedule)
         finally:
             lanes.close()
             schedule.stop()
@@ -212,11 +213,24 @@ class Daemon:
             teller.stop()
 
     def _supervise(
-        self, office: Office, lanes: Wakeups, watcher: Watcher, workers: Sequence[threading.Thread]
+        self,
+        office: Office,
+        lanes: Wakeups,
+        watcher: Watcher,
+        workers: Sequence[threading.Thread],
+        schedule: Schedule,
     ) -> None:
         version, fed = -1, time.monotonic()
+        steps = ClockSteps(time.time, time.monotonic)
         while not self._stop_or_reload():
             self._stop.wait(TICK)
+            if seconds := steps.seen():
+                log.warning("clock.stepped", seconds=seconds, why="the clock was set")
+                # every instant that is waited for was counted by the other clock
+                schedule.again()
+                office.gate.forget()
+                for dataset in office.lanes:
+                    lanes.wake(dataset, Reason.START)
             office.vocabulary.refresh() if office.gate.closed is None else None
             dead = [worker.name for worker in workers if not worker.is_alive()]
             if not watcher.is_alive():

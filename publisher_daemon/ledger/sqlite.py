@@ -29,6 +29,12 @@ from publisher_daemon.model import (
 )
 
 _THIS_FILE = "dataset=? AND folder=? AND path=?"
+#: The instants that waits count from or end at; NULL stays NULL.
+_WAITED = {
+    "attempt": ("started_at", "sent_at"),
+    "standing": ("since", "not_before"),
+    "entry": ("gone_since",),
+}
 
 
 class Ledger:
@@ -134,6 +140,17 @@ class Ledger:
                 "(SELECT id FROM history WHERE at<? ORDER BY at LIMIT ?)",
                 (older_than, batch),
             ).rowcount
+
+    def rewind(self, dataset: DatasetId, seconds: float) -> None:
+        """Move what is waited for so many seconds back, as the clock was."""
+        with self._store.write() as writing:
+            for table, instants in _WAITED.items():
+                moved = ", ".join(f"{instant}={instant}-?" for instant in instants)
+                writing.do(
+                    f"UPDATE {table} SET {moved} WHERE dataset=? "  # noqa: S608 - our own words
+                    f"AND {instants[0]} IS NOT NULL",
+                    (*[seconds] * len(instants), _rows.packed(dataset)),
+                )
 
     # -------------------------------------------------------------------------------- publishing
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -59,6 +59,12 @@ class Gate:
             was, self._closed, self._probing = self._closed, None, False
         if was is not None:
             log.info("portal.returned", why=was.why)
+
+    def forget(self) -> None:
+        """Ask again at once: the instant until which it is closed means nothing any more."""
+        with self._lock:
+            if self._closed is not None:
+                self._closed = replace(self._closed, until=self._clock())
 
     def left(self) -> None:
         """Whoever entered is gone without having learned anything."""

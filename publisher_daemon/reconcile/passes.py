@@ -34,6 +34,7 @@ from publisher_daemon.model import (
 )
 from publisher_daemon.plan import plan
 from publisher_daemon.reconcile.acting import Actor
+from publisher_daemon.reconcile.clock import gone_back
 from publisher_daemon.reconcile.failures import Failures
 from publisher_daemon.reconcile.gate import Gate
 from publisher_daemon.reconcile.looking import Looker
@@ -108,7 +109,7 @@ class Reconciler:
         pass_id, started = self._new_id(), self._clock()
         with structlog.contextvars.bound_contextvars(dataset=dataset, pass_id=pass_id):
             policy = self._policy_for(dataset)
-            record = self._ledger.read(dataset)
+            record = self._read_ledger(dataset, started)
             audit = self._audit_due(dataset, reason, started)
             seen = self._looker.look(policy, record, hints, audit=audit, once=reason is Reason.ONCE)
             run = Pass(dataset, reason, policy, record, seen)
@@ -141,6 +142,19 @@ class Reconciler:
                 **({"why": report.trouble} if report.trouble else {}),
             )
             return report
+
+    def _read_ledger(self, dataset: DatasetId, now: float) -> Record:
+        record = self._ledger.read(dataset)
+        back = gone_back(record, now)
+        if not back:
+            return record
+        log.warning(
+            "clock.stepped",
+            seconds=-round(back, 3),
+            why="the clock went back since the last pass; what waits does not wait longer for it",
+        )
+        self._ledger.rewind(dataset, back)
+        return self._ledger.read(dataset)
 
     def dataset(self, dataset: DatasetId) -> RemoteDataset | None:
         """The dataset as the last pass that asked the portal saw it."""

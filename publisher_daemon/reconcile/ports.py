@@ -133,6 +133,9 @@ class Ledger(Protocol):
     def read(self, dataset: DatasetId) -> Record:
         """All that is known of one dataset."""
 
+    def rewind(self, dataset: DatasetId, seconds: float) -> None:
+        """Move what is waited for so many seconds back, as the clock was."""
+
     def begin(
         self,
         key: ResourceKey,

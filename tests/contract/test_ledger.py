@@ -284,6 +284,22 @@ def test_a_person_forces_one_file_or_all_that_failed(ledger: Ledger) -> None:
     assert all(one.forced for one in ledger.read(DATASET).standings.values())
 
 
+def test_a_clock_set_back_moves_what_is_waited_for_with_it(ledger: Ledger) -> None:
+    attempt = ledger.begin(KEY, "upload", now=5000.0)
+    ledger.sent(attempt, now=5001.0)
+    ledger.touch(Entry(KEY, ResourceId("r1"), BYTES, STAMP, gone_since=4000.0, published_at=9.0))
+    other = replace(KEY, path="other.csv")
+    ledger.stand([Standing(other, State.HELD, "busy", "…", 4500.0, not_before=None)])
+
+    ledger.rewind(DATASET, 1000.0)
+
+    record = ledger.read(DATASET)
+    assert (record.attempts[0].started_at, record.attempts[0].sent_at) == (4000.0, 4001.0)
+    assert record.standings[other].since == 3500.0
+    assert record.standings[other].not_before is None
+    assert (record.entries[KEY].gone_since, record.entries[KEY].published_at) == (3000.0, 9.0)
+
+
 def test_history_is_newest_first_and_answers_questions(ledger: Ledger) -> None:
     ledger.finish(None, entry(), now=1.0, action="resource.created")
     ledger.finish(None, entry(OTHER, "r2"), now=2.0, action="resource.created")

@@ -119,6 +119,12 @@ class Life(RuleBasedStateMachine):
             self.ledger.sent(attempt, now=now)
             self.twin.sent(attempt, now=now)
 
+    @rule(dataset=st.sampled_from(DATASETS), seconds=instants)
+    def rewind(self, dataset: DatasetId, seconds: float) -> None:
+        self.ledger.rewind(dataset, seconds)
+        self.twin.rewind(dataset, seconds)
+        self.open = [self.twin.attempts.get(attempt.id, attempt) for attempt in self.open]
+
     @rule(data=st.data(), entry=entries, by_number=st.booleans())
     def finish(self, data: st.DataObject, entry: Entry, *, by_number: bool) -> None:
         attempt = data.draw(st.sampled_from([None, *self.open]))

@@ -194,6 +194,21 @@ def test_intervals_wake_their_dataset() -> None:
         made.stop()
 
 
+def test_a_clock_set_back_a_day_does_not_silence_an_interval() -> None:
+    now = datetime.now(ZoneInfo(PARIS)).timestamp()  # noqa: TID251 - APScheduler has its own clock
+    clock = [now + 86_400.0]
+    made, woken = schedule(lambda: clock[0])
+    made.add_every(DATASET, 0.05, Reason.RESCAN)
+    made.add_cron(DATASET, "0 6 * * *")
+    made.start()
+    try:
+        clock[0] = now
+        made.again()
+        wait_until(lambda: len(woken) > 2, 10.0, "three wakes")
+    finally:
+        made.stop()
+
+
 def test_a_dataset_without_a_schedule_has_no_next_refresh() -> None:
     made, _ = schedule(lambda: 0.0)
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import pymongo.errors  # type: ignore[import-not-found]
 from pymongo.synchronous.collection import Collection  # type: ignore[import-not-found]
 from udata.app import create_app, standalone  # type: ignore[import-not-found]
+from udata.core.storages import utils as storing  # type: ignore[import-not-found]
 
 #: nothing listens there; udata only needs the address to look right, as tasks run eagerly
 _NO_BROKER = "redis://127.0.0.1:6399"
@@ -23,6 +25,7 @@ _TEXT_INDEX_REFUSED = 67  # MongoDB's CannotCreateIndex
 def build(data: Path, port: int, database: int, settings: Mapping[str, object]) -> Any:
     """Build the portal that answers on ``port``, with ``settings`` laid over the sandbox's own."""
     _let_text_indexes_be_missing()
+    _tell_what_is_stored(data / "stored.jsonl")
     # no file of the machine may change the sandbox
     os.environ["UDATA_SETTINGS"] = str(data / "no-such-settings.cfg")
     return standalone(create_app(override=_settings(data, port, database, settings)))
@@ -71,3 +74,20 @@ def _let_text_indexes_be_missing() -> None:
             return None
 
     Collection.create_index = create_index
+
+
+def _tell_what_is_stored(log: Path) -> None:
+    """Write a line for every whole file the portal takes in, even if nothing points to it after.
+
+    Whoever tests a client can then say what was never published, which the API cannot tell.
+    """
+    save = storing.save_upload
+
+    def save_upload(*args: Any, **kwargs: Any) -> Any:
+        infos = save(*args, **kwargs)
+        line = {"sha1": infos["sha1"], "size": infos["size"], "name": infos["filename"]}
+        with log.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(line) + "\n")
+        return infos
+
+    storing.save_upload = save_upload
