@@ -20,22 +20,26 @@ class NoSuchFile(PublisherError):
     """The path given names no file of a watched folder."""
 
 
-def settings_of(arguments: argparse.Namespace, *, level: str | None = None) -> Settings:
+def settings_of(
+    arguments: argparse.Namespace, *, level: str | None = None, keep: bool = False
+) -> Settings:
     """Load the configuration and configure the log; raises ConfigInvalid.
 
-    ``level`` quietens the log for verbs whose answer is on standard output.
+    ``level`` quietens the log for verbs whose answer is on standard output; ``keep`` keeps the
+    last lines for the support archive.
     """
     settings = load(arguments.config, os.environ)
-    configure_log(settings, level=level)
+    configure_log(settings, level=level, keep=keep)
     return settings
 
 
-def configure_log(settings: Settings, *, level: str | None = None) -> None:
+def configure_log(settings: Settings, *, level: str | None = None, keep: bool = False) -> None:
     """Send log lines where the settings say, with the key redacted."""
     log.configure(
         level=level or settings.daemon.log_level,  # type: ignore[arg-type]
         format=settings.daemon.log_format,
         secrets=settings.secrets(),
+        recent=log.Recent(settings.daemon.state_dir) if keep else None,
     )
     for warning in settings.warnings():
         structlog.get_logger(__name__).warning("config.warned", why=warning)

@@ -17,13 +17,13 @@ from publisher_daemon.status import DatasetView
 
 def do_run(arguments: argparse.Namespace) -> int:
     """Be the service, until SIGTERM."""
-    settings = settings_of(arguments)
+    settings = settings_of(arguments, keep=True)
 
     def reload() -> Settings:
         fresh = load(arguments.config, os.environ)
         fresh.require_folders()
         fresh.api_key()
-        configure_log(fresh)
+        configure_log(fresh, keep=True)
         return fresh
 
     return daemon.run(settings, reload=reload, environ=os.environ)
@@ -31,7 +31,7 @@ def do_run(arguments: argparse.Namespace) -> int:
 
 def do_once(arguments: argparse.Namespace) -> int:
     """Make one complete pass and say where every file stands."""
-    settings = settings_of(arguments)
+    settings = settings_of(arguments, keep=True)
     code = daemon.once(settings)
     views = views_of(settings)
     if arguments.json:

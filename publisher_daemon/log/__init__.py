@@ -21,9 +21,10 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from publisher_daemon.log._journal import JournalSender, stream_is_journal
+from publisher_daemon.log._recent import Recent
 from publisher_daemon.log._redact import Redactor, json_line, single_line
 
-__all__ = ["Format", "JournalSender", "Level", "configure", "redact", "single_line"]
+__all__ = ["Format", "JournalSender", "Level", "Recent", "configure", "redact", "single_line"]
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "json", "console", "journal"]
@@ -49,14 +50,16 @@ def configure(
     format: Format = "auto",  # noqa: A002 - the setting's own name
     stream: TextIO | None = None,
     secrets: Iterable[str] = (),
+    recent: Recent | None = None,
 ) -> None:
     """Write every log line of this process to ``stream`` (standard error), redacted.
 
-    May be called again: after the key is read, or when the configuration is reloaded.
+    ``recent`` keeps the last lines too, whatever the format. May be called again: after the key
+    is read, or when the configuration is reloaded.
     """
     global _redactor, _writer  # noqa: PLW0603 - one process writes one log; `redact` serves all
     _redactor = Redactor(secrets)
-    writer = _Writer(sys.stderr if stream is None else stream, format)
+    writer = _Writer(sys.stderr if stream is None else stream, format, recent)
     if _writer is not None:
         _writer.close()
     _writer = writer
@@ -80,8 +83,9 @@ def configure(
 class _Writer:
     """What structlog calls last: one finished entry, one line."""
 
-    def __init__(self, stream: TextIO, asked: Format) -> None:
+    def __init__(self, stream: TextIO, asked: Format, recent: Recent | None) -> None:
         self._stream = stream
+        self._recent = recent
         self._lock = threading.Lock()
         self._journal: JournalSender | None = None
         self._colour = False
@@ -101,6 +105,9 @@ class _Writer:
 
     def msg(self, /, **entry: Any) -> None:
         """Write one entry; a log that cannot be written never stops the service."""
+        plain = json_line(json.dumps(entry, ensure_ascii=False, allow_nan=False))
+        if self._recent is not None:
+            self._recent.add(plain)
         if self._journal is not None:
             try:
                 fields = {key: entry[key] for key in entry if key not in ("timestamp", "level")}
@@ -109,10 +116,7 @@ class _Writer:
                 pass  # no journal to talk to: the stream is what is left
             else:
                 return
-        if self._form == "console":
-            line = _console(entry, colour=self._colour)
-        else:
-            line = json_line(json.dumps(entry, ensure_ascii=False, allow_nan=False))
+        line = _console(entry, colour=self._colour) if self._form == "console" else plain
         with self._lock, contextlib.suppress(OSError, ValueError):
             buffer = getattr(self._stream, "buffer", None)
             if buffer is None:
