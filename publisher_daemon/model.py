@@ -124,6 +124,13 @@ class Rule:
     match: str
     resource: ResourceId | None = None
     words: Words = Words()
+    #: a resource for each file; one for the newest; or one for each of the ``last`` newest
+    keep: Literal["each", "latest", "last"] = "each"
+    last: int = 1
+    #: the parts of the match that say which file is newer; empty: those whose names say so
+    order: tuple[str, ...] = ()
+    #: what becomes of a resource whose file leaves the window; None: as when it is deleted
+    when_left: Literal["keep", "withdraw"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,6 +416,8 @@ class Withdraw:
 
     key: ResourceKey
     resource: ResourceId
+    #: its file may still be there: newer ones of the series have taken its place
+    left: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -452,6 +461,8 @@ class Keep:
 
     key: ResourceKey
     resource: ResourceId
+    #: not gone: newer ones of the series have taken its place
+    left: bool = False
 
 
 Action = (

@@ -22,6 +22,7 @@ from publisher_daemon.model import (
     RemoteDataset,
     Rename,
     Replace,
+    State,
     Upload,
     Withdraw,
 )
@@ -53,7 +54,10 @@ def do_plan(arguments: argparse.Namespace) -> int:
             _show(preview)
         for current, wanted in pages:
             _show_page(current, wanted)
-    held = any(preview.holds or preview.trouble for preview in previews)
+    held = any(
+        preview.trouble or any(hold.state is not State.IGNORED for hold in preview.holds)
+        for preview in previews
+    )
     return 1 if held else 0
 
 
@@ -117,7 +121,8 @@ def _show(preview: Preview) -> None:
         for call in calls(step):
             say(f"      {call}")
     for hold in preview.holds:
-        say(f"  held      {readable_path(hold.key.path)}")
+        mark = "ignored" if hold.state is State.IGNORED else "held"
+        say(f"  {mark:<9} {readable_path(hold.key.path)}")
         say(f"      {hold.why}")
     for key, field, ours, theirs in preview.drifts:
         say(f"  drift     {readable_path(key.path)}: {field} is “{theirs}” on the portal, "
@@ -154,7 +159,7 @@ def calls(step: Action) -> tuple[str, ...]:
             assert_never(step)
 
 
-def why(step: Action) -> str:
+def why(step: Action) -> str:  # noqa: C901 - one case an action
     """The reason of a step, in a sentence."""
     match step:
         case Upload():
@@ -166,6 +171,8 @@ def why(step: Action) -> str:
         case Identify():
             return "The resource is marked as this file's, so that losing the state loses nothing."
         case Withdraw():
+            if step.left:
+                return "Newer files of the series took its place, and its resource goes."
             return "The file is gone, and the folder says that its resource goes too."
         case Adopt():
             return f"Nothing is sent: {step.why} ({step.entry.resource})."
@@ -174,6 +181,8 @@ def why(step: Action) -> str:
         case Abandon() | Forget():
             return f"Nothing is sent: {step.why}."
         case Keep():
+            if step.left:
+                return "Newer files of the series took its place; its resource goes if it stays so."
             return "The file is gone; its resource stays on the portal."
         case _:
             assert_never(step)

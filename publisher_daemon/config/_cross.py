@@ -11,6 +11,7 @@ from publisher_daemon.config._models import Settings, read_description
 from publisher_daemon.config._problems import Problem
 from publisher_daemon.errors import ConfigInvalid
 from publisher_daemon.naming import parts_of
+from publisher_daemon.series import ordering
 
 
 def cross_check(settings: Settings) -> list[Problem]:
@@ -21,6 +22,7 @@ def cross_check(settings: Settings) -> list[Problem]:
         *_names(settings),
         *_pins(settings),
         *_templates(settings),
+        *_series(settings),
         *_datasets(settings),
     ]
 
@@ -118,6 +120,31 @@ def _templates(settings: Settings) -> Iterator[Problem]:
                             f"uses {{{name}}}, which match does not name: it has {has}. Add "
                             f"{{{name}}} to match, or take it out here",
                         )
+
+
+def _series(settings: Settings) -> Iterator[Problem]:
+    for folder_index, folder in enumerate(settings.folders):
+        for index, rule in enumerate(folder.resources):
+            where = ("folders", folder_index, "resources", index)
+            given = parts_of(rule.match)
+            for name in rule.order:
+                if name not in given:
+                    has = ", ".join(given) or "no part"
+                    yield Problem(
+                        (*where, "order"), f'names "{name}", which match does not: it has {has}'
+                    )
+            if rule.keep == "each":
+                if rule.order or rule.when_left:
+                    yield Problem(
+                        (*where, "order" if rule.order else "when_left"),
+                        'means something for a series only: with keep = "latest" or "last:12"',
+                    )
+            elif not ordering(rule.rule()):
+                yield Problem(
+                    (*where, "keep"),
+                    "needs to know which file is newer. Put a part like {date}, {year}, {month} or "
+                    '{number} in match, or name parts of it: order = ["…"]',
+                )
 
 
 def _datasets(settings: Settings) -> Iterator[Problem]:

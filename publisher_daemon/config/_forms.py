@@ -236,6 +236,15 @@ def _match(value: str) -> str:
     return value
 
 
+def _keep(value: str) -> str:
+    if value not in {"each", "latest"} and not re.fullmatch(r"last:[1-9]\d{0,4}", value):
+        raise ValueError(
+            'is none of "each" (a resource for each file), "latest" (one resource, always the '
+            'newest file), "last:12" (a resource for each of the 12 newest)'
+        )
+    return value
+
+
 def _tag(value: str) -> str:
     if not 3 <= len(value) <= 96 or "," in value:
         raise ValueError("is not a tag the portal takes. Write 3 to 96 characters, without a comma")
@@ -263,5 +272,6 @@ Proxy = Annotated[str, AfterValidator(_proxy)]
 Listen = Annotated[str, AfterValidator(_listen)]
 PromFile = Annotated[Path, BeforeValidator(_path), AfterValidator(_prom)]
 Match = Annotated[str, Field(min_length=1), AfterValidator(_match)]
+Keep = Annotated[str, AfterValidator(_keep)]
 Tag = Annotated[str, AfterValidator(_tag)]
 Marker = Annotated[str, AfterValidator(_marker)]

@@ -24,6 +24,7 @@ from publisher_daemon.config._forms import (
     Duration,
     DurationOrZero,
     Frequency,
+    Keep,
     Listen,
     Marker,
     Match,
@@ -102,13 +103,23 @@ class RuleSettings(_Section):
     description: _Description | None = None
     type: Literal["main", "documentation", "update", "api", "code", "other"] | None = None
     schema_name: _Text | None = Field(default=None, alias="schema")
+    keep: Keep = "each"
+    order: tuple[_Text, ...] = ()
+    when_left: Literal["keep", "withdraw"] | None = None
 
     def rule(self) -> model.Rule:
         """The same, as the core's value."""
+        keep: Literal["each", "latest", "last"] = "last"
+        if self.keep in {"each", "latest"}:
+            keep = "each" if self.keep == "each" else "latest"
         return model.Rule(
             match=self.match,
             resource=None if self.resource is None else model.ResourceId(self.resource),
             words=model.Words(self.title, self.description, self.type, self.schema_name),
+            keep=keep,
+            last=int(self.keep.partition(":")[2] or 1),
+            order=self.order,
+            when_left=self.when_left,
         )
 
 

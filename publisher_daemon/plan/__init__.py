@@ -11,11 +11,14 @@ Open attempts are answered first (they may have been done), then this table is r
 | file | none | one unclaimed resource with these bytes | `Adopt` |
 | file | none | unclaimed resource of the same name, other bytes | `Hold` same_name |
 | file | none | none | `Upload` |
+| file, older in its series | none | any | `Hold` superseded |
+| file, newest of a one-resource series | that of an older one | any | `Rename`, then as below |
 | file | entry | same bytes | `Adopt` if the ledger is behind, then words |
 | file | entry | other bytes, as the ledger remembers | `Replace` |
 | file | entry | other bytes, not as remembered | `Hold` conflict (`Replace` when asked) |
 | file | entry | gone | `Hold` removed (`Upload` when asked) |
 | gone | entry | there | `Keep`; later `Withdraw`, capped, if the folder says so |
+| file, out of its series' window | entry | there | as it is; or as if gone |
 | gone | entry | gone | `Forget` |
 | any | none | there, not ours | never touched |
 
@@ -33,6 +36,7 @@ from publisher_daemon.plan._gone import allowed_withdrawals, follow_gone_files
 from publisher_daemon.plan._placing import place_new_files
 from publisher_daemon.plan._refusals import refuse
 from publisher_daemon.plan._sentences import dataset_trouble
+from publisher_daemon.plan._series import sort_series
 
 __all__ = [
     "action_key",
@@ -53,6 +57,7 @@ def plan(folder: Folderful, record: Record, remote: Remote, policy: Policy, now:
         return Plan(holds=tuple(Hold(key, code, why) for key in sorted(files)))
     desk = Desk(folder, record, remote, policy, now)
     answer_attempts(desk)
+    sort_series(desk)
     refuse(desk)
     place_new_files(desk)
     follow_known_files(desk)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar, assert_never
+from typing import TYPE_CHECKING, TypeVar, assert_never
 
 from publisher_daemon.model import (
     Abandon,
@@ -34,6 +34,9 @@ from publisher_daemon.model import (
     Withdraw,
 )
 from publisher_daemon.naming import identity_path
+
+if TYPE_CHECKING:
+    from publisher_daemon.plan._series import Line
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
@@ -86,6 +89,12 @@ class Desk:
     #: resources that belong to somebody
     claimed: dict[ResourceId, ResourceKey] = field(default_factory=dict)
     owners: set[ResourceKey] = field(default_factory=set)
+    #: the series of each file that is of one
+    series: dict[ResourceKey, Line] = field(default_factory=dict)
+    #: whose resources leave the window of their series, to be withdrawn
+    leaving: set[ResourceKey] = field(default_factory=set)
+    #: whose file is gone while others of the series are there: its one resource stays
+    stays: set[ResourceKey] = field(default_factory=set)
     resources: Mapping[ResourceId, RemoteResource] = field(default_factory=dict)
     files: tuple[SourceFile, ...] = ()
     #: the same, to be found at once however many there are

@@ -24,7 +24,7 @@ def follow_known_files(desk: Desk) -> None:
     """Replace what changed, repair the ledger, then see to the words."""
     for file in desk.undecided():
         entry = desk.record.entries.get(file.key)
-        if entry is not None:
+        if entry is not None and file.key not in desk.leaving:
             _follow(desk, file, entry)
 
 

@@ -22,21 +22,24 @@ def follow_gone_files(desk: Desk) -> None:
     )
     for key, entry in sorted(desk.record.entries.items()):
         watch = desk.policy.watch(key.folder)
-        if key in desk.done or watch is None or not desk.is_gone(key):
+        left = key in desk.leaving
+        if key in desk.done or watch is None or not (left or desk.is_gone(key)):
             continue
         found = desk.resources.get(entry.resource)
         if found is None:
             desk.act(Forget(key, entry.resource, "neither the file nor its resource is left"))
         elif entry.gone_since is None:
-            desk.act(Keep(key, entry.resource))
-        elif watch.when_deleted == "withdraw":
+            desk.act(Keep(key, entry.resource, left))
+        elif left or (watch.when_deleted == "withdraw" and key not in desk.stays):
             if found.fingerprint != entry.fingerprint:
                 desk.hold(key, "conflict", gone_conflict_words(found))
             elif moving or desk.now < entry.gone_since + watch.withdraw_after:
                 desk.hold(
                     key,
                     "withdraw_wait",
-                    "The file is gone; its resource will be withdrawn if it stays so.",
+                    "Newer files of its series took its place; its resource will be withdrawn."
+                    if left
+                    else "The file is gone; its resource will be withdrawn if it stays so.",
                     max(entry.gone_since + watch.withdraw_after, desk.now + 1.0),
                     State.PENDING,
                 )
@@ -61,14 +64,14 @@ def _withdraw(desk: Desk, folder: str, due: list[Entry]) -> None:
     allowed = allowed_withdrawals(owned, watch.max_withdraw, yes=asked)
     if len(due) <= allowed:
         for entry in due:
-            desk.act(Withdraw(entry.key, entry.resource))
+            desk.act(Withdraw(entry.key, entry.resource, entry.key in desk.leaving))
         return
     last = len(due) >= owned
     for entry in due:
         desk.hold(
             entry.key,
             "too_many_withdrawals",
-            f"{len(due)} of the folder's {owned} published files are gone"
+            f"{len(due)} of the folder's {owned} published files are gone, or left their series"
             + (
                 "; the last resource of a folder is never withdrawn automatically. Delete it "
                 "on the portal if that is what you want."

@@ -13,6 +13,7 @@ from publisher_daemon.model import (
     Rename,
     ResourceKey,
     SourceFile,
+    State,
     Upload,
     Words,
 )
@@ -20,6 +21,12 @@ from publisher_daemon.naming import base_name, default_title
 from publisher_daemon.plan._desk import Desk, identity_of, served_name
 from publisher_daemon.plan._refusals import refuse_pin
 from publisher_daemon.plan._sentences import conflict_words
+from publisher_daemon.plan._series import (
+    is_older_than,
+    resource_of_series,
+    waits_for_its_series,
+)
+from publisher_daemon.series import AMONG_NEWER
 
 NOTHING_SAID = Words()
 
@@ -29,7 +36,7 @@ def place_new_files(desk: Desk) -> None:
     _wait_for_what_went_up_under_another_name(desk)
     fresh = [file for file in desk.undecided() if file.key not in desk.record.entries]
     # a step for all files before the next step: the strongest claim wins, not the first name
-    for step in (_by_pin, _by_identity, _by_rename, _by_bytes):
+    for step in (_by_series, _by_pin, _by_identity, _by_rename, _by_bytes):
         for file in fresh:
             if file.key not in desk.done:
                 step(desk, file)
@@ -57,6 +64,32 @@ def _wait_for_what_went_up_under_another_name(desk: Desk) -> None:
             desk.done.add(file.key)
 
 
+def _by_series(desk: Desk, file: SourceFile) -> None:
+    """The newest file of a series takes over the one resource that an older one has."""
+    line = desk.series.get(file.key)
+    if line is None or waits_for_its_series(desk, file):
+        return
+    if line.incumbent is not None:
+        if file.pinned in {None, line.incumbent.resource}:
+            _rename(desk, line.incumbent, file)
+        return
+    for found in resource_of_series(desk, file)[:1]:
+        if found.source is None or file.pinned not in {None, found.id}:
+            continue
+        if is_older_than(desk, file, found) and not desk.forced(file.key, "superseded"):
+            desk.hold(file.key, "superseded", AMONG_NEWER, None, State.IGNORED)
+        elif (
+            found.fingerprint == file.fingerprint
+            or found.source.sha1 == found.sha1
+            or desk.forced(file.key, "conflict")
+        ):
+            ours = found.title == default_title(found.source.path)
+            applied = Words(title=found.title) if ours else Words()
+            _adopt(desk, file, found, "it is the resource of this file's series", applied)
+        else:
+            desk.hold(file.key, "conflict", conflict_words(found))
+
+
 def _by_pin(desk: Desk, file: SourceFile) -> None:
     if not file.pinned or refuse_pin(desk, file):
         return
@@ -64,6 +97,9 @@ def _by_pin(desk: Desk, file: SourceFile) -> None:
     if owner is None:
         found = desk.resources[file.pinned]
         _adopt(desk, file, found, "the configuration names this resource")
+    elif owner in desk.done:
+        # its series gave it to another file in this very plan: the next one knows
+        desk.done.add(file.key)
     else:
         _rename(desk, desk.record.entries[owner], file)
 

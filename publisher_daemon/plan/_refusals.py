@@ -8,6 +8,7 @@ from publisher_daemon.model import Policy, ResourceId, SourceFile, Standing
 from publisher_daemon.naming import accepts
 from publisher_daemon.plan._desk import Desk
 from publisher_daemon.plan._sentences import extension_words, remote_words
+from publisher_daemon.plan._series import same_series
 
 
 def refuse(desk: Desk) -> None:
@@ -22,7 +23,11 @@ def refuse(desk: Desk) -> None:
             pins[file.pinned].append(file)
     for file in desk.undecided():
         standing = desk.record.standings.get(file.key)
-        rivals = pins.get(file.pinned, []) if file.pinned else []
+        rivals = [
+            other
+            for other in (pins.get(file.pinned, []) if file.pinned else [])
+            if other == file or not same_series(desk, file, other)
+        ]
         if len(rivals) > 1:
             others = ", ".join(f"“{other.key.path}”" for other in rivals if other != file)
             desk.hold(

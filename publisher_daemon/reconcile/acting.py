@@ -263,7 +263,8 @@ class Actor:
         )
 
     def _withdraw(self, run: Pass, action: Withdraw) -> None:
-        if self._folders[run.dataset, action.key.folder].exists(action.key.path):
+        folder = self._folders[run.dataset, action.key.folder]
+        if not action.left and folder.exists(action.key.path):
             raise SourceChanged("it is back")
         attempt = self._ledger.begin(
             action.key, "withdraw", now=self._clock(), resource=action.resource
@@ -275,7 +276,7 @@ class Actor:
         self._ledger.forget(action.key, now=self._clock(), action="resource.withdrawn")
         run.disown(action.key)
         self._ledger.close_attempt(attempt, now=self._clock(), action="resource.withdrawn")
-        self._ledger.stand([withdrawn(action.key, self._clock())])
+        self._ledger.stand([withdrawn(action.key, self._clock(), left=action.left)])
         log.warning(
             "resource.withdrawn",
             path=readable(action.key.path),
@@ -326,7 +327,9 @@ class Actor:
                     "resource.kept",
                     path=path,
                     resource_id=action.resource,
-                    why="the file is gone from the folder; its resource stays on the portal",
+                    why="newer files of its series took its place"
+                    if action.left
+                    else "the file is gone from the folder; its resource stays on the portal",
                 )
 
     # ----------------------------------------------------------------------------- verification

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -30,9 +30,10 @@ from publisher_daemon.model import (
     Watch,
     Words,
 )
-from publisher_daemon.naming import default_title, portal_name, readable, words_for
+from publisher_daemon.naming import default_title, portal_name, readable, rule_for, words_for
 from publisher_daemon.reconcile.journey import journey_of
 from publisher_daemon.reconcile.ports import Folder
+from publisher_daemon.series import AMONG_NEWER, set_aside
 from publisher_daemon.settle import Memory, settle
 
 log = structlog.get_logger(__name__)
@@ -103,6 +104,8 @@ class Looker:
             self._look_at(look, watch, paths)
             if paths is None or paths:
                 self._say_once(watch, look.troubles.get(watch.name))
+            if watch.name not in look.troubles:
+                _set_aside(look, watch)
         if policy.watches:
             self._settle(look, policy.watches, once=once)
         gone = [
@@ -136,7 +139,7 @@ class Looker:
         folder = self._folders[watch.dataset, watch.name]
         known = {key for key in look.record.entries if key.folder == watch.name}
         if paths is not None and not paths:
-            look.present |= known
+            look.present |= known | set(_held(look.record, watch.name))
             trouble = self._lost.get((watch.dataset, watch.name))
             if trouble is not None:
                 look.troubles[watch.name] = trouble
@@ -161,6 +164,7 @@ class Looker:
             return
         look.present |= seen
         if paths is not None:
+            look.present |= {key for key in _held(look.record, watch.name) if key.path not in paths}
             asked = {ResourceKey(watch.dataset, watch.name, path) for path in paths}
             absent = (known & asked) - seen
             look.present |= known - asked
@@ -355,4 +359,31 @@ def _paths(hints: Sequence[Hint], folder: str) -> frozenset[str] | None:
 
 
 def _gone_needs(entry: Entry, watch: Watch) -> bool:
-    return entry.gone_since is None or watch.when_deleted == "withdraw"
+    if entry.gone_since is None or watch.when_deleted == "withdraw":
+        return True
+    found = rule_for(watch, entry.key.path)
+    return found is not None and found[0].when_left == "withdraw"
+
+
+def _held(record: Record, folder: str) -> Iterator[ResourceKey]:
+    """Files known to be there though nothing of them is published: a narrow look leaves them be."""
+    for key, standing in record.standings.items():
+        if key.folder == folder and standing.state not in {State.WITHDRAWN, State.KEPT}:
+            yield key
+
+
+def _set_aside(look: _Look, watch: Watch) -> None:
+    """Leave out, unread, the files that newer ones of their series make superfluous."""
+    present = {key.path for key in look.present if key.folder == watch.name}
+    ours = {key.path for key in look.record.entries if key.folder == watch.name}
+    aside = set_aside(watch, present, ours)
+    if not aside:
+        return
+    kept = []
+    for other, sighting in look.candidates:
+        if other.name == watch.name and sighting.key.path in aside:
+            hold = Hold(sighting.key, "superseded", AMONG_NEWER, None, State.IGNORED)
+            look.waiting.append(hold)
+        else:
+            kept.append((other, sighting))
+    look.candidates = kept

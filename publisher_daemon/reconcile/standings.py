@@ -69,7 +69,7 @@ def settle_standings(
 def _tell(run: Pass, holds: Sequence[Hold]) -> None:
     """Say once of each file that it is held; of a plan that would withdraw too much, as one."""
     for hold in holds:
-        if hold.state is not State.PENDING:
+        if hold.state not in {State.PENDING, State.IGNORED}:
             log.warning(
                 "action.held",
                 path=readable(hold.key.path),
@@ -102,7 +102,9 @@ def _standing(hold: Hold, before: Standing | None, run: Pass, now: float) -> Sta
     )
 
 
-def withdrawn(key: ResourceKey, now: float) -> Standing:
+def withdrawn(key: ResourceKey, now: float, *, left: bool = False) -> Standing:
     """Where a withdrawn file stands, until it is dropped again."""
     why = "The file was deleted from the folder, and its resource was withdrawn from the portal."
+    if left:
+        why = "Newer files of its series took its place, and its resource was withdrawn."
     return Standing(key, State.WITHDRAWN, "withdrawn", why, now)

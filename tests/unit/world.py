@@ -14,6 +14,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from world_laws import Broken, check_converged, check_plan
 from world_portal import File, Ledger, Portal, Refused, Unknown, Unreachable, fingerprint_of
@@ -41,6 +42,7 @@ from publisher_daemon.model import (
     Replace,
     ResourceId,
     ResourceKey,
+    Rule,
     SourceFile,
     Stamp,
     Standing,
@@ -60,6 +62,9 @@ GRACE = 30.0
 #: Plans in one pass, as in the reconciler.
 TURNS = 6
 #: Names that the portal tells apart, and names it does not (``x y`` and ``x,y``).
+SERIES = ("jour_1.csv", "jour_2.csv", "jour_3.csv", "jour_4.csv")
+#: a name of the series that says nothing of its age, and one that is as new as another
+ODD = ("jour_x.csv", "sub/jour_3.csv")
 NAMES = ("a.csv", "b.csv", "x y.csv", "x,y.csv", "été.csv", "sub/a.csv", "sub/c.csv")
 CONTENTS = tuple(f"contents number {number}\n" for number in range(6))
 
@@ -74,6 +79,9 @@ class World:
     enforce: bool = False
     withdraw: bool = False
     verbose: bool = False
+    #: how the series of the folder "one" is kept
+    keep: Literal["each", "latest", "last"] = "each"
+    leaves: Literal["keep", "withdraw"] | None = None
 
     files: dict[ResourceKey, File] = field(default_factory=dict)
     mounted: bool = True
@@ -106,6 +114,12 @@ class World:
         if self.verbose:
             print(f"{self.now - 1_000_000:9.1f}  {text}")
 
+    @property
+    def rule(self) -> Rule:
+        """The rule of the series."""
+        last = 2 if self.keep == "last" else 1
+        return Rule("jour_{number}.csv", keep=self.keep, last=last, when_left=self.leaves)
+
     def policy(self) -> Policy:
         watches = tuple(
             Watch(
@@ -113,6 +127,7 @@ class World:
                 path=f"/srv/{name}",
                 dataset=DATASET,
                 when_deleted="withdraw" if self.withdraw else "keep",
+                rules=() if self.keep == "each" else (self.rule,),
             )
             for name in ("one", "two")
         )
@@ -434,7 +449,8 @@ class World:
 
     def some_key(self) -> ResourceKey:
         folder = self.rng.choice(("one", "one", "two"))
-        return ResourceKey(DATASET, folder, self.rng.choice(NAMES))
+        names = (*SERIES, *SERIES, *ODD, *NAMES) if self.keep != "each" else NAMES
+        return ResourceKey(DATASET, folder, self.rng.choice(names))
 
     def touch_folder(self) -> None:
         """A file is written, deleted or renamed."""
@@ -630,6 +646,8 @@ def live(world: World, steps: int) -> Plan:
     """Live through that many steps of trouble, then in peace; raises Broken."""
     world.enforce = world.rng.random() < 0.2
     world.withdraw = world.rng.random() < 0.4
+    world.keep = world.rng.choice(("each", "latest", "last"))
+    world.leaves = world.rng.choice((None, "keep", "withdraw"))
     for _ in range(steps):
         world.step()
     world.converge()

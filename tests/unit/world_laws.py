@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,14 @@ from world_portal import fingerprint_of
 
 from publisher_daemon.model import (
     Adopt,
+    DatasetId,
     Describe,
     Entry,
     Hold,
     Identify,
     Plan,
     Remote,
+    Rename,
     Replace,
     ResourceId,
     ResourceKey,
@@ -33,20 +36,26 @@ FINAL_HOLDS = frozenset(
         "ambiguous",
         "claimed_twice",
         "conflict",
+        "order_tied",
+        "order_unknown",
         "refused",
         "removed_on_portal",
         "resource_not_found",
         "same_name",
+        "superseded",
         "too_many_withdrawals",
     }
 )
+
+
+NOWHERE = DatasetId("")
 
 
 class Broken(AssertionError):
     """A law does not hold in this world."""
 
 
-def check_plan(world: World, result: Plan, remote: Remote) -> None:
+def check_plan(world: World, result: Plan, remote: Remote) -> None:  # noqa: C901 - one case an action
     """Ownership: nothing is planned against what is not ours."""
     seen: set[ResourceKey] = set()
     for action in result.actions:
@@ -63,16 +72,89 @@ def check_plan(world: World, result: Plan, remote: Remote) -> None:
             case Withdraw():
                 _check_ours(world, action.key, action.resource)
                 _check_bytes_are_ours(world, action.key, action.resource)
-                if not world.withdraw or action.key in world.files:
+                if action.left:
+                    _check_left(world, action.key)
+                elif not world.withdraw or action.key in world.files:
                     raise Broken(f"withdraws {action.resource}, whose file is there")
             case Adopt():
                 _check_adoption(world, action.entry, remote)
+                continue
+            case Rename():
+                _check_not_older(world, action.old, action.entry)
                 continue
             case _:
                 continue
         if action_key(action) in seen:
             raise Broken(f"two requests for {action_key(action).path} in one plan")
         seen.add(action_key(action))
+
+
+def _check_left(world: World, key: ResourceKey) -> None:
+    """Only what the series' own rule takes away leaves it, and never its newest."""
+    rule = world.leaves or ("withdraw" if world.withdraw else "keep")
+    age = series_age(key)
+    newer = [other for other in _ages(world, key.folder) if age is not None and other > age]
+    if rule != "withdraw" or not newer:
+        raise Broken(f"takes {key.path} out of its series: {rule}, newer {newer}")
+
+
+def _check_not_older(world: World, old: ResourceKey, entry: Entry) -> None:
+    """An older file never takes the place of a newer one, unless it is that one, or asked for."""
+    before, after = series_age(old), series_age(entry.key)
+    if world.keep != "latest" or before is None or after is None or after >= before:
+        return
+    standing = world.ledger.standings.get(entry.key)
+    asked = standing is not None and standing.forced
+    same = fingerprint_of(world.files[entry.key].content) == entry.fingerprint
+    if old.folder == entry.key.folder and not (asked or same):
+        raise Broken(f"older wins: {entry.key.path} over {old.path}")
+
+
+def series_age(key: ResourceKey) -> int | None:
+    """How new a file of the worlds' series is; None: it is of none, or does not say."""
+    found = re.fullmatch(r"(?:.*/)?jour_(\d)\.csv", key.path)
+    return int(found[1]) if found else None
+
+
+def _ages(world: World, folder: str) -> list[int]:
+    keys = {key for key in (*world.files, *world.ledger.entries) if key.folder == folder}
+    return sorted(age for key in keys if (age := series_age(key)) is not None)
+
+
+def _check_series(world: World, held: dict[ResourceKey, Hold]) -> None:
+    """One resource shows the newest file; a window shows its newest ones."""
+    if world.keep == "each":
+        return
+    for folder in ("one", "two"):
+        there = {
+            key: age
+            for key in world.files
+            if key.folder == folder and (age := series_age(key)) is not None
+        }
+        shown = {key for key in there if key in world.ledger.entries}
+        newest = max(there.values(), default=0)
+        for key, age in there.items():
+            if held.get(key) and held[key].code != "superseded":
+                continue
+            if age == newest and key not in shown and not _shows_newer(world, folder, age):
+                raise Broken(f"lost: {key.path} is the newest of its series, and is not shown")
+            if world.keep == "latest" and age < newest and len(shown) > 1 and not world.pins:
+                raise Broken(f"series: {sorted(one.path for one in shown)} are all shown")
+
+
+def _shows_newer(world: World, folder: str, age: int) -> bool:
+    """Whether what is published came from newer files, which are gone."""
+    said = {
+        ResourceKey(NOWHERE, found.source.folder, found.source.path)
+        for found in world.portal.resources.values()
+        if found.source is not None
+    }
+    shown = [
+        other
+        for key in said | world.ledger.entries.keys()
+        if key.folder == folder and (other := series_age(key)) is not None
+    ]
+    return len([other for other in shown if other > age]) >= world.rule.last
 
 
 def _check_adoption(world: World, entry: Entry, remote: Remote) -> None:
@@ -109,6 +191,7 @@ def check_converged(world: World, result: Plan) -> None:
     owners = Counter(entry.resource for entry in world.ledger.entries.values())
     if owners and max(owners.values()) > 1:
         raise Broken(f"two files, one resource: {owners.most_common(1)}")
+    _check_series(world, held)
     for key in world.files.keys() - held.keys():
         _check_published(world, key)
     for sha1 in {found.sha1 for found in world.portal.resources.values()}:
