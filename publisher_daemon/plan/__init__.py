@@ -17,7 +17,7 @@ Open attempts are answered first (they may have been done), then this table is r
 | file | entry | other bytes, as the ledger remembers | `Replace` |
 | file | entry | other bytes, not as remembered | `Hold` conflict (`Replace` when asked) |
 | file | entry | gone | `Hold` removed (`Upload` when asked) |
-| gone | entry | there | `Keep`; later `Withdraw`, capped, if the folder says so |
+| gone | entry | there | `Keep`, then `Identify`; later `Withdraw`, capped, if the folder says so |
 | file, out of its series' window | entry | there | as it is; or as if gone |
 | gone | entry | gone | `Forget` |
 | any | none | there, not ours | never touched |

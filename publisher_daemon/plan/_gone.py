@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from publisher_daemon.model import Entry, Forget, Keep, Standing, State, Withdraw
+from publisher_daemon.model import (
+    Entry,
+    Forget,
+    Identify,
+    Identity,
+    Keep,
+    RemoteResource,
+    Standing,
+    State,
+    Withdraw,
+)
+from publisher_daemon.naming import identity_path
 from publisher_daemon.plan._desk import Desk
 from publisher_daemon.plan._sentences import gone_conflict_words
 
@@ -47,8 +58,23 @@ def follow_gone_files(desk: Desk) -> None:
                 desk.hold(key, standing.code, standing.why, standing.not_before, standing.state)
             else:
                 due[key.folder].append(entry)
+        else:
+            _say_whose_it_is(desk, entry, found)
     for folder, entries in sorted(due.items()):
         _withdraw(desk, folder, entries)
+
+
+def _say_whose_it_is(desk: Desk, entry: Entry, found: RemoteResource) -> None:
+    """Write the identity that a file lost before it could be written, or moved away from.
+
+    Only the portal remembers it when the ledger is lost: without it the file, dropped again with
+    other bytes, would not find its resource; with an old one, another file might.
+    """
+    identity = Identity(entry.key.folder, identity_path(entry.key.path), entry.fingerprint.sha1)
+    standing = desk.record.standings.get(entry.key)
+    waits = standing is not None and _waits(standing, desk.now)
+    if found.fingerprint == entry.fingerprint and found.source != identity and not waits:
+        desk.act(Identify(entry.key, entry.resource, identity))
 
 
 def _withdraw(desk: Desk, folder: str, due: list[Entry]) -> None:

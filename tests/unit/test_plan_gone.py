@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from making import (
     NOW,
@@ -19,6 +21,8 @@ from making import (
 from publisher_daemon.model import (
     Entry,
     Hold,
+    Identify,
+    Identity,
     Keep,
     Plan,
     RemoteResource,
@@ -59,7 +63,28 @@ def test_the_resource_of_a_file_that_is_gone_is_kept() -> None:
 
 
 def test_what_is_kept_stays_as_it_is() -> None:
-    assert decide(entries=(gone(1),), resources=(its_resource(1),)) == Plan()
+    assert decide(entries=(gone(1),), resources=(known(its_resource(1)),)) == Plan()
+
+
+def known(found: RemoteResource, path: str = "gone-1.csv") -> RemoteResource:
+    """The resource with its file's identity."""
+    return replace(found, source=Identity("air", path, found.sha1 or ""))
+
+
+@pytest.mark.parametrize("said", [None, Identity("air", "its-name-before.csv", "a" * 40)])
+def test_what_is_kept_is_told_whose_it_is(said: Identity | None) -> None:
+    found = replace(its_resource(1), source=said)
+
+    result = decide(entries=(gone(1),), resources=(found,))
+
+    identity = Identity("air", "gone-1.csv", found.sha1 or "")
+    assert result.actions == (Identify(key("gone-1.csv"), found.id, identity),)
+
+
+def test_what_is_kept_is_not_told_whose_it_is_when_others_changed_it() -> None:
+    found = resource("g1", "somebody else's", served="gone-1.csv")
+
+    assert decide(entries=(gone(1),), resources=(found,)) == Plan()
 
 
 def test_forgets_what_is_neither_in_the_folder_nor_on_the_portal() -> None:
