@@ -156,7 +156,7 @@ def test_an_older_file_that_comes_late_never_wins() -> None:
 
 def test_when_the_newest_is_deleted_an_older_one_does_not_take_its_place() -> None:
     newest = entry(named(20), "day 20", gone_since=1.0)
-    shown = resource(text="day 20")
+    shown = resource(text="day 20", source=identity(named(20), "day 20"))
 
     result = decide(day(3), entries=(newest,), resources=(shown,), watches=(ONE,))
 
@@ -302,7 +302,9 @@ def test_what_leaves_a_window_that_keeps_stays_and_is_still_followed() -> None:
 
 def test_a_resource_whose_file_is_gone_still_counts_in_the_window() -> None:
     ours = tuple(entry(named(n), f"day {n}", f"r{n}", gone_since=1.0) for n in (19, 20))
-    shown = tuple(resource(f"r{n}", f"day {n}") for n in (19, 20))
+    shown = tuple(
+        resource(f"r{n}", f"day {n}", source=identity(named(n), f"day {n}")) for n in (19, 20)
+    )
 
     late = decide(day(3), entries=ours, resources=shown, watches=(watch(WINDOW),))
 
