@@ -6,6 +6,10 @@ quiet time, a time that grows with the pauses its writer makes. Time here is the
 whoever looks: a date set on a file, or a clock that steps, must not make it look finished. The wall
 clock is used in two places only, both of which need a free lease: ``once`` over files that are old
 already, and files that arrived whole.
+
+The quiet time does a second thing: it outlasts the grain of the file's dates. What is written after
+a file was called ready has another date than what was written before, so that a stamp once read is
+never that of two contents.
 """
 
 from __future__ import annotations
@@ -21,6 +25,9 @@ from publisher_daemon.model import ResourceKey, Sighting, Stamp, Watch
 ARRIVAL = 0.25
 #: Writers that cannot be seen get this many times the quiet time.
 UNSEEN = 2.0
+#: Dates move in steps: of the kernel's clock (10 ms at most), or of whole seconds (2 s on FAT)
+#: where the file system keeps nothing finer, or does not tell (shares).
+FINE, COARSE = 0.05, 3.0
 #: A writer that pauses gets this many times its longest pause…
 PAUSES = 3.0
 #: …but never more than this.
@@ -178,15 +185,16 @@ def _changed_at(before: Track, stamp: Stamp, now: float, wall: float) -> float:
 
 def _need(track: Track, sighting: Sighting, watch: Watch) -> float:
     """How long this file must be still, in seconds."""
+    grain = FINE if sighting.stamp.ctime_ns % 1_000_000_000 else COARSE
     if (track.arrived or sighting.arrived) and not sighting.remote:
-        return ARRIVAL if sighting.stamp.size else EMPTY_HOLD
+        return max(ARRIVAL, grain) if sighting.stamp.size else EMPTY_HOLD
     need = watch.quiet
     if sighting.remote:
         # attribute caches show the past: two looks must be a whole poll apart
         need = max(need * UNSEEN, watch.poll_every)
     elif not sighting.lease:
         need *= UNSEEN
-    need = max(need, min(PAUSES * track.longest_gap, LONGEST_QUIET))
+    need = max(need, grain, min(PAUSES * track.longest_gap, LONGEST_QUIET))
     return need if sighting.stamp.size else max(need, EMPTY_HOLD)
 
 

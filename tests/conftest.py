@@ -34,6 +34,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for marker, why in lacking.items():
             if item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=why))
+        for needs in item.iter_markers("needs"):
+            missing = [program for program in needs.args if not _program(program)]
+            if missing:
+                why = f"needs {', '.join(missing)} (Debian, Ubuntu: apt install)"
+                item.add_marker(pytest.mark.skip(reason=why))
+
+
+def _program(name: str) -> str | None:
+    return shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

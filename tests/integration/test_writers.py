@@ -1,29 +1,19 @@
-"""Real writers, each with its own bad habit: what is not whole is never taken for ready.
-
-The times are those of the measurements behind the design, five times faster: a quiet time of one
-second, writers that pause for less than it between two openings, and for more while they hold the
-file open.
-"""
+"""Real writers, each with its own bad habit: what is not whole is never taken for ready."""
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
-import mmap
-import os
 import shutil
-import subprocess
-import sys
 import threading
 import time
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
 import pytest
 from waiting import wait_until
+from writers import BY_HAND, QUIET, content
 
 from publisher_daemon.errors import SourceChanged
 from publisher_daemon.folder import Folder
@@ -32,12 +22,7 @@ from publisher_daemon.settle import Memory, settle
 from publisher_daemon.watcher import Watcher
 
 DATASET = DatasetId("5bbb6d6cff66bd4dc17bfd5a")
-QUIET = 1.0
-#: shorter than the quiet time, between two openings
-GAP = 0.5
-#: longer than the quiet time, with the file held open
-STALL = 1.6
-CONTENT = b"".join(b"%06d;mesure\n" % line for line in range(20_000))
+CONTENT = content("air")
 
 
 class Publisher:
@@ -120,135 +105,6 @@ class Publisher:
                 self.at[path] = time.monotonic()
 
 
-# ---------------------------------------------------------------------------------------- writers
-
-
-def halves() -> tuple[bytes, bytes]:
-    return CONTENT[: len(CONTENT) // 2], CONTENT[len(CONTENT) // 2 :]
-
-
-def pause(seconds: float) -> None:
-    """Let time pass as the writer does: its slowness is what is tested."""
-    threading.Event().wait(seconds)
-
-
-def slow_upload(path: Path) -> None:
-    """One opening, with a stall longer than the quiet time (sftp, scp, cp to a slow disk)."""
-    with path.open("wb", buffering=0) as file:
-        for half in halves():
-            file.write(half)
-            pause(STALL)
-
-
-def append_and_close(path: Path) -> None:
-    """Scanner, logger: opened anew for each piece."""
-    for start in range(0, len(CONTENT), 60_000):
-        with path.open("ab") as file:
-            file.write(CONTENT[start : start + 60_000])
-        pause(GAP)
-
-
-def preallocate(path: Path) -> None:
-    """Its full size from the first moment."""
-    with path.open("wb", buffering=0) as file:
-        os.posix_fallocate(file.fileno(), 0, len(CONTENT))
-        pause(STALL)
-        file.write(CONTENT)
-
-
-def set_size_close_reopen(path: Path) -> None:
-    """SMB clients: created at full size and closed, then opened again and filled."""
-    with path.open("wb") as file:
-        file.truncate(len(CONTENT))
-    pause(GAP)
-    with path.open("r+b") as file:
-        file.write(CONTENT)
-
-
-def mapped(path: Path) -> None:
-    """Written through memory after the descriptor is closed."""
-    with path.open("w+b") as file:
-        file.truncate(len(CONTENT))
-        memory = mmap.mmap(file.fileno(), len(CONTENT))
-    first, second = halves()
-    memory[: len(first)] = first
-    pause(STALL)
-    memory[len(first) :] = second
-    pause(STALL)
-    memory.close()
-
-
-def temporary_file_linked(path: Path) -> None:
-    """O_TMPFILE and linkat: written under no name at all."""
-    descriptor = os.open(path.parent, os.O_TMPFILE | os.O_RDWR)
-    os.write(descriptor, halves()[0])
-    libc = ctypes.CDLL(None, use_errno=True)
-    source = f"/proc/self/fd/{descriptor}".encode()
-    assert libc.linkat(-100, source, -100, os.fsencode(path), 0x400) == 0, ctypes.get_errno()
-    pause(STALL)
-    os.write(descriptor, halves()[1])
-    os.close(descriptor)
-
-
-def redirected(path: Path) -> None:
-    """``>`` over what was there: empty for an instant, then longer and longer."""
-    command = (
-        f"import time\nfor line in range(20000): print('%06d;mesure' % line)\ntime.sleep({STALL})"
-    )
-    subprocess.run(f"{sys.executable} -c \"{command}\" > '{path}'", shell=True, check=True)
-
-
-def part_then_renamed(path: Path) -> None:
-    """Browsers, WinSCP, rsync: a temporary name, then the final one."""
-    temporary = path.with_name(f"{path.name}.filepart")
-    slow_upload(temporary)
-    temporary.rename(path)
-
-
-def saved_by_office(path: Path) -> None:
-    """The old one aside, the new one in its place, the old one removed."""
-    path.write_bytes(CONTENT[:100])
-    fresh, old = path.with_name("ABCD.tmp"), path.with_name("EFGH.tmp")
-    fresh.write_bytes(CONTENT)
-    path.rename(old)
-    fresh.rename(path)
-    old.unlink()
-
-
-def moved_from_another_disk(path: Path) -> None:
-    """Mv across file systems: copied in pieces, dates set at the end."""
-    source = Path("/dev/shm") / f"publisher-daemon-{os.getpid()}.csv"
-    source.write_bytes(CONTENT)
-    os.utime(source, (1, 1))
-    subprocess.run(["mv", str(source), str(path)], check=True)
-
-
-def copied(path: Path) -> None:
-    """Cp, plain."""
-    source = path.parent.parent / "source.csv"
-    source.write_bytes(CONTENT)
-    subprocess.run(["cp", str(source), str(path)], check=True)
-
-
-def edited_in_place(path: Path) -> None:
-    """Rsync --inplace: on the final name, torn until it is done."""
-    path.write_bytes(bytes(len(CONTENT)))
-    with path.open("r+b", buffering=0) as file:
-        file.write(halves()[0])
-        pause(STALL)
-        file.write(halves()[1])
-
-
-WRITERS: dict[str, Callable[[Path], None]] = {
-    writer.__name__: writer
-    for writer in (
-        slow_upload, append_and_close, preallocate, set_size_close_reopen, mapped,
-        temporary_file_linked, redirected, part_then_renamed, saved_by_office,
-        moved_from_another_disk, copied, edited_in_place,
-    )
-}  # fmt: skip
-
-
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     folder = tmp_path / "air"
@@ -257,19 +113,26 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_no_writer_gets_an_incomplete_state_out(root: Path) -> None:
-    whole = hashlib.sha1(CONTENT).hexdigest()
+    whole = {f"{write.__name__}/a.csv": content(write.__name__) for write in BY_HAND}
     with Publisher(root) as publisher:
-        threads = [
-            threading.Thread(target=write, args=(root / f"{name}.csv",))
-            for name, write in WRITERS.items()
-        ]
+        threads = []
+        for write in BY_HAND:
+            path = root / write.__name__ / "a.csv"
+            path.parent.mkdir()
+            threads.append(
+                threading.Thread(target=write, args=(path, whole[f"{write.__name__}/a.csv"]))
+            )
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        wait_until(lambda: len(publisher.published) == len(WRITERS), 30, "every file goes out")
+        wait_until(lambda: whole.keys() <= publisher.published.keys(), 30, "every file goes out")
 
-    wrong = {path: sha1s for path, sha1s in publisher.published.items() if sha1s != [whole]}
+    wrong = {
+        path: sha1s
+        for path, sha1s in publisher.published.items()
+        if sha1s != [hashlib.sha1(whole[path]).hexdigest()]
+    }
     assert wrong == {}
 
 

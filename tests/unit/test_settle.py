@@ -23,7 +23,7 @@ DATASET = DatasetId("5bbb6d6cff66bd4dc17bfd5a")
 KEY = ResourceKey(DATASET, "air", "a.csv")
 QUIET = 5.0
 #: where the wall clock stands when the monotonic one says 0
-NOON = 1_700_000_000.0
+NOON = 1_700_000_000.5
 
 
 def stamp(at: float = 0.0, size: int = 8) -> Stamp:
@@ -161,6 +161,19 @@ def test_what_arrived_whole_is_ready_after_two_looks() -> None:
     assert desk.look(0.0, sighting(arrived=True)).recheck_at == 0.25
     # it is told once, and remembered while the file stays as it is
     assert desk.code(0.25, sighting()) == "ready"
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_dates_in_whole_seconds_are_left_behind_before_a_file_is_read(remote: bool) -> None:
+    whole = Stamp(8, 1_700_000_000_000_000_000, 0 if remote else 1_700_000_000_000_000_000, 42)
+    desk = Desk(quiet=0.0)
+    desk.watch = replace(desk.watch, poll_every=0.1)
+    seen = sighting(stamp=whole, arrived=not remote, remote=remote)
+    desk.look(0.0, seen)
+
+    # written again within the same second, it would look the same
+    assert desk.code(2.0, seen) == "not_settled"
+    assert desk.code(3.0, seen) == "ready"
 
 
 def test_what_arrived_whole_and_changes_after_all_waits_like_any_other() -> None:
