@@ -16,7 +16,7 @@ unexport PYTHONPATH
 unexport PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check storm lock clean
+.PHONY: help demo test check words storm lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1#/p' $(firstword $(MAKEFILE_LIST)) | awk -F'#' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -36,6 +36,9 @@ check: $(READY)  ## style, types, architecture, documentation
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/docs
+
+words: $(READY)  ## gather what people read, say what is not translated yet, compile the catalogues
+	@$(BIN)/python tests/wording.py update
 
 storm: $(READY)  ## random worlds: thousands in memory, and some on a real portal with kill -9 (10 min)
 	@$(BIN)/python tests/storm/simulate.py --worlds 5000

@@ -147,14 +147,14 @@ def exit_code(error: PublisherError) -> int:
 
 
 def _sorry(error: PublisherError, *, as_json: bool) -> int:
-    from publisher_daemon.cli.showing import print_json  # noqa: PLC0415 - only when needed
+    from publisher_daemon.cli.showing import in_words, print_json  # noqa: PLC0415 - only when needed
     from publisher_daemon.log import redact  # noqa: PLC0415
 
     message = redact(error.message)
     hint = redact(error.hint) if error.hint else None
-    sys.stderr.write(f"{message}\n")
+    sys.stderr.write(f"{in_words(message)}\n")
     if hint:
-        sys.stderr.write(f"→ {hint}\n")
+        sys.stderr.write(f"→ {in_words(hint)}\n")
     if as_json:
         print_json({"error": message, "hint": hint, "exit_code": exit_code(error)})
     return exit_code(error)

@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from publisher_daemon import log
+from publisher_daemon.cli import showing
 from publisher_daemon.config import Settings, load
 from publisher_daemon.errors import PublisherError
 from publisher_daemon.model import DatasetId, ResourceKey, Watch
@@ -30,6 +31,7 @@ def settings_of(
     """
     settings = load(arguments.config, os.environ)
     configure_log(settings, level=level, keep=keep)
+    showing.speak(settings.daemon.language)
     return settings
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 from publisher_daemon.log import redact, single_line
 from publisher_daemon.status import DatasetView, FileView, instant, readable_path, summary
+from publisher_daemon.words import Language, Words
 
 _MARKS = {
     "published": "✓",
@@ -20,10 +22,28 @@ _MARKS = {
 }
 
 
+#: what stands before the words of a line
+_LEAD = re.compile(r"[\s!→-]*")
+_words = Words()
+
+
+def speak(language: Language) -> None:
+    """Talk to people in this language from now on; JSON stays English."""
+    global _words  # noqa: PLW0603 - one process talks to one person
+    _words = Words(language)
+
+
+def in_words(text: str) -> str:
+    """The sentence as this person reads it."""
+    lead = _LEAD.match(text)
+    start = lead.end() if lead else 0
+    return text[:start] + _words.of(text[start:])
+
+
 def say(text: str = "") -> None:
     """Print one line for a person; what standard output cannot encode is written out."""
     encoding = sys.stdout.encoding or "utf-8"
-    line = redact(text).encode(encoding, "backslashreplace").decode(encoding)
+    line = redact(in_words(text)).encode(encoding, "backslashreplace").decode(encoding)
     sys.stdout.write(line + "\n")
 
 
@@ -48,14 +68,17 @@ def show_datasets(views: Sequence[DatasetView], *, ignored: bool) -> None:
             last, following = instant(view.last_refresh), instant(view.next_refresh)
             say(f"  metadata refreshed: {last or 'never'}; next: {following or 'when it changes'}")
         if view.missing:
-            say(f"  to be found more easily: {'; '.join(view.missing)}")
+            points = "; ".join(map(in_words, view.missing))
+            say(f"  to be found more easily: {points}")
         for file in view.files:
             if ignored or str(file.state) != "ignored":
                 show_file(file)
         if not view.files:
             say("  (no file yet)")
         say()
-    counts = ", ".join(f"{count} {state}" for state, count in sorted(summary(views).items()))
+    counts = ", ".join(
+        f"{count} {in_words(state)}" for state, count in sorted(summary(views).items())
+    )
     say(counts or "Nothing to publish: the folders are empty.")
 
 
@@ -65,9 +88,9 @@ def _show_watch(folder: Mapping[str, object]) -> None:
     if not isinstance(watch, dict) or (watch["mode"] != "degraded" and not watch["losses"]):
         return
     line = f"  watching {single_line(str(folder['path']))}: {watch['mode']}, since {watch['since']}"
-    if watch["losses"]:
-        line += f"; lost sight {watch['losses']} times, last because {watch['last_loss']}"
     say(line)
+    if watch["losses"]:
+        say(f"      lost sight {watch['losses']} times, last because {watch['last_loss']}")
     if watch["why"]:
         say(f"      {watch['why']} It is looked at regularly instead; nothing is lost but time.")
 
@@ -75,9 +98,9 @@ def _show_watch(folder: Mapping[str, object]) -> None:
 def show_file(file: FileView) -> None:
     """Print one file: its state, its link, and why."""
     mark = _MARKS[str(file.state)]
-    line = f"  {mark} {file.state:<9} {single_line(readable_path(file.key.path))}"
+    line = f"  {mark} {in_words(str(file.state)):<9} {single_line(readable_path(file.key.path))}"
     if file.since:
-        line += f"  since {instant(file.since)}"
+        line += "  " + _words("since {instant}", instant=instant(file.since))
     say(line)
     if file.url and str(file.state) != "ignored":
         say(f"      {file.url}")

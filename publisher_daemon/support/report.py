@@ -15,6 +15,7 @@ from publisher_daemon import __version__
 from publisher_daemon.ledger import HistoryRow
 from publisher_daemon.log import redact
 from publisher_daemon.naming import readable
+from publisher_daemon.words import Language, Words
 
 
 def find(rows: Iterable[HistoryRow], wanted: str | None) -> HistoryRow | None:
@@ -28,60 +29,36 @@ def find(rows: Iterable[HistoryRow], wanted: str | None) -> HistoryRow | None:
     return None
 
 
-def report(row: HistoryRow, *, at: str, language: str = "en") -> str:
+def report(row: HistoryRow, *, at: str, language: Language = "en") -> str:
     """A message ready to send, in English or in French."""
     kept = row.detail.get("exchange")
     exchange: Mapping[str, Any] = kept if isinstance(kept, Mapping) else {}
-    words = _FRENCH if language == "fr" else _ENGLISH
+    words = Words(language)
+    none, doing = words("none"), exchange.get("reason") or row.action
     lines = [
-        words["hello"],
+        words("Hello,"),
         "",
-        words["what"].format(version=__version__, python=platform.python_version()),
-        f"{words['why']}: {exchange.get('reason') or row.action}, {readable(row.key.path)}",
-        f"{words['dataset']}: {row.key.dataset}",
-        f"{words['resource']}: {row.resource or '-'}",
-        f"{words['when']}: {exchange.get('at') or at}",
-        f"X-Sentry-ID: {row.sentry_id or words['none']}",
-        f"{words['trace']}: {row.trace_id or '-'}",
+        words(
+            "A publication by publisher-daemon {version} (Python {python}) failed on your portal.",
+            version=__version__,
+            python=platform.python_version(),
+        ),
+        f"{words('What was being done')}: {doing}, {readable(row.key.path)}",
+        f"{words('Dataset')}: {row.key.dataset}",
+        f"{words('Resource')}: {row.resource or '-'}",
+        f"{words('Date and time (UTC)')}: {exchange.get('at') or at}",
+        f"X-Sentry-ID: {row.sentry_id or none}",
+        f"{words('Our trace id (sent as sentry-trace and X-Request-ID)')}: {row.trace_id or '-'}",
         "",
-        f"{words['request']}:",
+        f"{words('The request')}:",
         f"    {exchange.get('method', '')} {exchange.get('url', '')}",
         *(f"    {name}: {value}" for name, value in exchange.get("request_headers", ())),
         "",
-        f"{words['answer']}:",
-        f"    HTTP {exchange.get('status') or words['none']}",
+        f"{words('The answer')}:",
+        f"    HTTP {exchange.get('status') or none}",
         *(f"    {name}: {value}" for name, value in exchange.get("answer_headers", ())),
         *(f"    {line}" for line in str(exchange.get("answer_body", "")).splitlines()),
         "",
-        f"{words['said']}: {row.detail.get('why', '')}",
+        f"{words('What we understood')}: {words.of(str(row.detail.get('why', '')))}",
     ]
     return redact("\n".join(lines))
-
-
-_ENGLISH = {
-    "hello": "Hello,",
-    "what": "A publication by publisher-daemon {version} (Python {python}) failed on your portal.",
-    "why": "What was being done",
-    "dataset": "Dataset",
-    "resource": "Resource",
-    "when": "Date and time (UTC)",
-    "trace": "Our trace id (sent as sentry-trace and X-Request-ID)",
-    "request": "The request",
-    "answer": "The answer",
-    "said": "What we understood",
-    "none": "none",
-}
-_FRENCH = {
-    "hello": "Bonjour,",
-    "what": "Une publication par publisher-daemon {version} (Python {python}) a échoué sur votre "
-    "portail.",
-    "why": "Ce qui était fait",
-    "dataset": "Jeu de données",
-    "resource": "Ressource",
-    "when": "Date et heure (UTC)",
-    "trace": "Notre identifiant de trace (envoyé dans sentry-trace et X-Request-ID)",
-    "request": "La requête",
-    "answer": "La réponse",
-    "said": "Ce que nous avons compris",
-    "none": "aucun",
-}

@@ -475,3 +475,20 @@ def test_control_c_stops_a_pass_at_once_and_the_next_one_ends_it(
     assert b"Traceback" not in said
     assert producer.once()["a.csv"]["sha1"] == sha1
     assert only(api, producer.dataset)["checksum"]["value"] == sha1
+
+
+def test_people_are_told_in_french_and_machines_in_english(producer: Producer) -> None:
+    producer.settings["language"] = '"fr"'
+    producer.drop("a.csv", b"a\n")
+    producer.drop("b.parquet", b"b\n")
+
+    said = producer.call("once")
+    explained = producer.call("explain", "b.parquet")
+    file = producer.status()["b.parquet"]
+
+    assert "publié" in said.stdout
+    assert "Le portail n’accepte pas les fichiers .parquet." in said.stdout
+    assert "retenu" in explained.stdout
+    assert file["state"] == "held"
+    assert file["why"].startswith("The portal does not accept")
+    assert "n’accepte pas" not in said.stderr

@@ -1,0 +1,259 @@
+"""Gathers from the source every sentence a person may read, and keeps the catalogues in step.
+
+    python tests/wording.py          # what is missing, or no longer used, in each language
+    python tests/wording.py update   # add what is missing (to be translated), compile
+
+A sentence is a text (or an f-string: its expressions become holes, named after them) of two words
+or more in one of the rooms that speak to people, or the argument of ``words(…)`` anywhere.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+
+from babel.messages.catalog import Catalog, Message
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "publisher_daemon"
+LANGUAGES = ("fr",)
+
+#: The rooms whose sentences people read as they are: the reasons of files, datasets and errors.
+SPEAKING = (
+    "plan", "settle.py", "folder", "portal", "reconcile", "status.py", "refresh.py", "errors.py",
+    "retry.py", "watcher", "ledger/_store.py", "ledger/place.py", "daemon/office.py",
+    "cli/opening.py", "cli/asking.py", "cli/looking.py", "cli/showing.py", "cli/planning.py",
+    "cli/refreshing.py", "cli/service.py", "cli/supporting.py",
+)  # fmt: skip
+#: What may stand before the words of a line (``cli.showing``).
+LEAD = re.compile(r"^[\s!→-]+")
+#: What has the form of a sentence there, and is none: headers, journal texts, our own mistakes.
+SILENT = re.compile(
+    r"^(BEGIN|PRAGMA|POST|PUT|DELETE) |multipart/|Content-Disposition|^\\s"
+    r"|private must be|a body is as long|never sent in an update|^publisher-daemon [\w -]+$"
+)
+WORD = re.compile(r"[^\W\d_]{2,}")
+
+
+def po(language: str) -> Path:
+    return PACKAGE / "words" / language / "publisher-daemon.po"
+
+
+def mo(language: str) -> Path:
+    return po(language).with_suffix(".mo")
+
+
+def catalogue(language: str) -> Catalog:
+    with po(language).open("rb") as source:
+        return read_po(source, locale=language)
+
+
+def compiled(found: Catalog) -> bytes:
+    out = BytesIO()
+    write_mo(out, found)
+    return out.getvalue()
+
+
+# ----------------------------------------------------------------------------- from the source
+
+Piece = str | ast.expr
+
+
+def _pieces(node: ast.expr) -> Iterator[list[Piece]]:
+    """Every text the expression may make, as plain pieces and expressions."""
+    match node:
+        case ast.Constant(value=str(text)):
+            yield [text]
+        case ast.JoinedStr(values=values):
+            yield [
+                part.value if isinstance(part, ast.FormattedValue) else str(_constant(part))
+                for part in values
+            ]
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            lefts, rights = list(_pieces(left)), list(_pieces(right))
+            if lefts or rights:
+                first: list[list[Piece]] = lefts or [[left]]
+                second: list[list[Piece]] = rights or [[right]]
+                for one, other in itertools.product(first, second):
+                    yield [*one, *other]
+        case ast.IfExp(body=body, orelse=orelse):
+            yield from _pieces(body)
+            yield from _pieces(orelse)
+        case _:
+            return
+
+
+def _constant(node: ast.expr) -> object:
+    return node.value if isinstance(node, ast.Constant) else ""
+
+
+def _name(node: ast.expr) -> str:
+    """A name for the hole that this expression fills."""
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(attr=name):
+            return name
+        case ast.Call(func=ast.Attribute(value=ast.Constant()), args=[first, *_]):
+            return _name(first)
+        case ast.Call(args=[first, *_]):
+            return _name(first)
+        case ast.Call(func=function):
+            return _name(function)
+        case ast.Subscript(value=value):
+            return _name(value)
+        case ast.BoolOp(values=[first, *_]):
+            return _name(first)
+        case _:
+            return "value"
+
+
+def _template(pieces: list[Piece]) -> str:
+    text, seen = "", dict[str, str]()
+    for piece in pieces:
+        if isinstance(piece, str):
+            text += piece
+            continue
+        source, base = ast.unparse(piece), _name(piece).strip("_")
+        name, number = base, 1
+        while seen.setdefault(name, source) != source:
+            number += 1
+            name = f"{base}{number}"
+        text += f"{{{name}}}"
+    return text
+
+
+def _speaks(path: Path) -> bool:
+    inside = path.relative_to(PACKAGE).as_posix()
+    return any(inside == room or inside.startswith(f"{room}/") for room in SPEAKING)
+
+
+def _documentation(tree: ast.AST) -> Iterator[ast.AST]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr):
+                yield first.value
+
+
+def _asked(tree: ast.AST) -> Iterator[str]:
+    """The texts of ``words(…)`` and of ``words.count(…)``."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        function = node.func
+        counts = isinstance(function, ast.Attribute) and function.attr == "count"
+        owner = function.value if isinstance(function, ast.Attribute) and counts else function
+        named = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
+        if named.strip("_") in {"words", "say_in"}:
+            for argument in node.args[: 2 if counts else 1]:
+                yield from (_template(pieces) for pieces in _pieces(argument))
+
+
+def _defaults(tree: ast.AST) -> Iterator[str]:
+    """The default messages of errors: the docstrings of their classes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and node.name not in {"Exchange", "PublisherError"}:
+            yield ast.get_docstring(node) or ""
+
+
+def sentences() -> dict[str, str]:
+    """Every sentence, with the place where it first stands."""
+    found = dict.fromkeys(SINGLE, "tests/wording.py")
+    for path in sorted(PACKAGE.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        where = path.relative_to(ROOT).as_posix()
+        for text in _asked(tree):
+            found.setdefault(text, where)
+        if path.name == "errors.py":
+            for text in _defaults(tree):
+                found.setdefault(text, where)
+        elif _speaks(path):
+            for text in _spoken(tree):
+                found.setdefault(text, where)
+    return found
+
+
+#: Single words that people read, which nothing else would tell from a key or a code.
+SINGLE = (
+    "published", "pending", "held", "failed", "kept", "withdrawn", "ignored",
+    "events", "polling", "degraded", "never",
+)  # fmt: skip
+
+
+def _spoken(tree: ast.AST) -> Iterator[str]:
+    skipped = {id(node) for node in _documentation(tree)}
+    for node in ast.walk(tree):
+        if id(node) in skipped or not isinstance(node, ast.expr):
+            skipped.update(id(child) for child in ast.iter_child_nodes(node) if id(node) in skipped)
+            continue
+        made = list(_pieces(node))
+        if made and not isinstance(node, ast.IfExp):
+            skipped.update(id(inner) for inner in ast.walk(node) if inner is not node)
+            for pieces in made:
+                text = LEAD.sub("", _template(pieces))
+                plain = re.sub(r"\{\w*\}", "", text)
+                if len(WORD.findall(plain)) >= 2 and " " in plain and not SILENT.search(text):
+                    yield text
+
+
+# -------------------------------------------------------------------------------------- the tool
+
+
+def _ids(message: Message) -> tuple[str, ...]:
+    """The text, or the singular and the plural."""
+    return tuple(message.id) if isinstance(message.id, list | tuple) else (str(message.id),)
+
+
+def _said(message: Message) -> bool:
+    said = message.string
+    return all(said) if isinstance(said, list | tuple) else bool(said)
+
+
+def missing(language: str) -> dict[str, str]:
+    known = {one for message in catalogue(language) if _said(message) for one in _ids(message)}
+    return {text: where for text, where in sentences().items() if text not in known}
+
+
+def unused(language: str) -> set[str]:
+    known = {one for message in catalogue(language) for one in _ids(message) if one}
+    return known - set(sentences())
+
+
+def update(language: str) -> None:
+    found = catalogue(language)
+    found.project, found.language_team, found.last_translator = "publisher-daemon", "", ""
+    found.msgid_bugs_address, found.copyright_holder = "", ""
+    found.creation_date = found.revision_date = datetime(2026, 11, 21, tzinfo=UTC)
+    for text in missing(language):
+        found.add(text)
+    for text in unused(language):
+        found.delete(text)
+    out = BytesIO()
+    write_po(out, found, width=98, sort_output=True)
+    po(language).write_bytes(out.getvalue())
+    mo(language).write_bytes(compiled(catalogue(language)))
+
+
+def main() -> int:
+    for language in LANGUAGES:
+        if sys.argv[1:] == ["update"]:
+            update(language)
+        left = missing(language)
+        for text, where in left.items():
+            print(f"{language}: to be said: {where}: {text!r}")
+        for text in sorted(unused(language)):
+            print(f"{language}: not used any more: {text!r}")
+    return int(any(map(missing, LANGUAGES)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
