@@ -144,6 +144,7 @@ class Watch:
     exclude: tuple[str, ...] = ()
     observe: Literal["auto", "events", "polling"] = "auto"
     poll_every: float = 30.0
+    stalled_after: float = 30.0
     quiet: float = 5.0
     ready_marker: str | None = None
     empty_files: Literal["refuse", "publish"] = "refuse"

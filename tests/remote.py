@@ -19,7 +19,7 @@ class Remote:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self._mounts: list[Path] = []
+        self._mounts: dict[Path, subprocess.Popen[bytes]] = {}
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         for name in ("host", "user"):
@@ -47,8 +47,8 @@ class Remote:
 
     def __exit__(self, *_: object) -> None:
         self.resume()
-        for mount in self._mounts:
-            subprocess.run(["umount", "-l", str(mount)], check=False)
+        for mount in list(self._mounts):
+            self.umount(mount)
         os.killpg(self._server.pid, signal.SIGKILL)
         self._server.wait(10)
 
@@ -72,17 +72,23 @@ class Remote:
 
     def mount(self, there: Path, here: Path) -> None:
         """Show a directory of that machine on this one."""
-        subprocess.run(
-            ["sshfs", f"{self.host}:{there}", str(here), *self.options,
-             "-o", "dcache_timeout=1", "-o", "ServerAliveInterval=0"],
-            check=True,
+        self._mounts[here] = subprocess.Popen(
+            ["sshfs", "-f", f"{self.host}:{there}", str(here), *self.options,
+             "-o", "dcache_timeout=1"],
+            start_new_session=True,
         )  # fmt: skip
-        self._mounts.append(here)
+        wait_until(lambda: os.path.ismount(here), 10, "the share is mounted")
 
     def umount(self, here: Path) -> None:
         """Take it away."""
-        subprocess.run(["umount", "-l", str(here)], check=True)
-        self._mounts.remove(here)
+        subprocess.run(["umount", "-l", str(here)], check=False, stderr=subprocess.DEVNULL)
+        self.kill_mount(here)
+
+    def kill_mount(self, here: Path) -> None:
+        """Let the program behind the mount die; the mount stays."""
+        program = self._mounts.pop(here)
+        os.killpg(program.pid, signal.SIGKILL)
+        program.wait(10)
 
     def stall(self) -> None:
         """Let the server answer nothing any more, and close nothing either."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from functools import partial
 
 from publisher_daemon import daemon, status
 from publisher_daemon.cli.opening import configure_log, settings_of
@@ -13,6 +14,9 @@ from publisher_daemon.folder import Folder
 from publisher_daemon.health import Noticeboard
 from publisher_daemon.ledger import Ledger
 from publisher_daemon.status import DatasetView
+
+#: Seconds a person waits for a share that does not answer.
+ANSWERS_WITHIN = 10.0
 
 
 def do_run(arguments: argparse.Namespace) -> int:
@@ -48,7 +52,14 @@ def views_of(settings: Settings) -> tuple[DatasetView, ...]:
     ledger = Ledger(settings.daemon.state_dir, read_only=True)
     try:
         watches = settings.watches(status.pins(settings, ledger))
-        folders = {(watch.dataset, watch.name): Folder(watch) for watch in watches}
+        folders = {
+            (watch.dataset, watch.name): Folder(
+                watch, stalled_after=min(watch.stalled_after, ANSWERS_WITHIN)
+            )
+            for watch in watches
+        }
+        for (dataset, name), folder in folders.items():
+            folder.recognise(ledger.presence(dataset, name), partial(ledger.read, dataset))
         return status.survey(
             watches,
             ledger,

@@ -133,6 +133,7 @@ class FolderSettings(_Section):
     exclude: tuple[_Text, ...] = ()
     observe: Literal["auto", "events", "polling"] = "auto"
     poll_every: Duration = 30.0
+    stalled_after: Duration = 30.0
     quiet: DurationOrZero = 5.0
     ready_marker: Marker | None = None
     empty_files: Literal["refuse", "publish"] = "refuse"
@@ -156,6 +157,7 @@ class FolderSettings(_Section):
             exclude=self.exclude,
             observe=self.observe,
             poll_every=self.poll_every,
+            stalled_after=self.stalled_after,
             quiet=self.quiet,
             ready_marker=self.ready_marker,
             empty_files=self.empty_files,

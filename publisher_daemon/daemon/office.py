@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from types import FrameType
 
 import structlog
@@ -17,7 +18,6 @@ import structlog
 from publisher_daemon.config import Settings, looks_like_dataset_id
 from publisher_daemon.errors import (
     Exchange,
-    FolderUnreadable,
     PortalError,
 )
 from publisher_daemon.folder import Folder
@@ -154,7 +154,9 @@ def build(
     base = replace(settings.policy(pinned, yes=yes), settings=settings.digest())
     folders = {(watch.dataset, watch.name): Folder(watch) for watch in base.watches}
     for watch in base.watches:
-        _recognise(folders[watch.dataset, watch.name], watch, ledger)
+        folders[watch.dataset, watch.name].recognise(
+            ledger.presence(watch.dataset, watch.name), partial(ledger.read, watch.dataset)
+        )
     vocabulary = Vocabulary(portal, ledger, time.time)
 
     def policy() -> Policy:
@@ -186,35 +188,6 @@ def build(
         vocabulary,
         refreshes,
     )
-
-
-def _recognise(folder: Folder, watch: Watch, ledger: Ledger) -> None:
-    """Expect the folder that was there last time, so that an unmounted share is not taken for it.
-
-    Another file system, or mount, that holds a file as we published it is the same folder moved
-    (a new disk, a container): then it is taken as it is.
-    """
-    kept = ledger.presence(watch.dataset, watch.name)
-    if kept is None:
-        return
-    try:
-        found = folder.presence()
-    except FolderUnreadable:
-        found = kept
-    if found != kept:
-        entries = ledger.read(watch.dataset).entries.values()
-        known = {entry.key.path: entry.stamp for entry in entries if entry.key.folder == watch.name}
-        try:
-            same = any(
-                (before := known.get(sighting.key.path)) is not None
-                and (before.size, before.mtime_ns) == (sighting.stamp.size, sighting.stamp.mtime_ns)
-                for sighting in folder.scan()
-            )
-        except FolderUnreadable:
-            same = False
-        if same or not known:
-            return
-    folder.expect(kept)
 
 
 def remember(office: Office, report: Report) -> None:

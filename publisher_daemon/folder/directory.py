@@ -16,7 +16,7 @@ import os
 import stat as modes
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -37,15 +37,13 @@ from publisher_daemon.folder._lease import Writer, writer_of
 from publisher_daemon.folder._names import Patterns
 from publisher_daemon.folder._patience import Patience
 from publisher_daemon.folder.source import OpenFile, stamp_of, unreadable, why_not
-from publisher_daemon.model import Fingerprint, ResourceKey, Sighting, Stamp, Watch
+from publisher_daemon.model import Fingerprint, Record, ResourceKey, Sighting, Stamp, Watch
 from publisher_daemon.naming import is_ignored, readable
 
 log = structlog.get_logger(__name__)
 
 #: Directories below directories: beyond this nothing is published (each costs an open descriptor).
 DEEPEST = 100
-#: Seconds a network file system may take for one batch of answers before it counts as stalled.
-ANSWERS_WITHIN = 30.0
 #: Entries asked for at once of a file system that may stall.
 BATCH = 100
 #: ``ln new final; rm new`` gives a file two names for an instant: seconds that is waited for.
@@ -102,7 +100,7 @@ class Folder:
         watch: Watch,
         *,
         clock: Callable[[], float] = time.time,
-        answers_within: float = ANSWERS_WITHIN,
+        stalled_after: float | None = None,
     ) -> None:
         self._watch = watch
         self._clock = clock
@@ -110,7 +108,7 @@ class Folder:
         self._exclude = Patterns(watch.exclude)
         self._path = os.path.abspath(watch.path)  # noqa: PTH100 - must not touch the file system
         self._direct = Patience(watch.path, None)
-        self._patient = Patience(watch.path, answers_within)
+        self._patient = Patience(watch.path, stalled_after or watch.stalled_after)
         self._remote = False
         self._patience = self._direct
         self._assess()
@@ -222,6 +220,38 @@ class Folder:
     def expect(self, identity: str | None) -> None:
         """From now on anything but this identity is another folder; None: the next one found."""
         self._identity = identity
+
+    def recognise(self, kept: str | None, record: Callable[[], Record]) -> None:
+        """Expect the folder that was there last time, so that an empty mount point is not it.
+
+        Another file system, or mount, that holds a file as it was published is the same folder
+        moved (a new disk, a container): then it is taken as it is.
+        """
+        if kept is None:
+            return
+        try:
+            found = self.presence()
+        except FolderUnreadable:
+            found = kept
+        if found != kept:
+            known = {
+                entry.key.path: entry.stamp
+                for entry in record().entries.values()
+                if entry.key.folder == self._watch.name
+            }
+            if not known or self._holds_one_of(known):
+                return
+        self.expect(kept)
+
+    def _holds_one_of(self, known: Mapping[str, Stamp | None]) -> bool:
+        try:
+            return any(
+                (before := known.get(sighting.key.path)) is not None
+                and (before.size, before.mtime_ns) == (sighting.stamp.size, sighting.stamp.mtime_ns)
+                for sighting in self.scan()
+            )
+        except FolderUnreadable:
+            return False
 
     # ------------------------------------------------------------------------------------ inside
 
