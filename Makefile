@@ -16,7 +16,7 @@ unexport PYTHONPATH
 unexport PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check words storm lock clean
+.PHONY: help demo test check bench words storm lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1#/p' $(firstword $(MAKEFILE_LIST)) | awk -F'#' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -44,6 +44,9 @@ storm: $(READY)  ## random worlds: thousands in memory, and some on a real porta
 	@$(BIN)/python tests/storm/simulate.py --worlds 5000
 	@$(BIN)/python deploy/sandbox --install-only
 	@$(BIN)/python tests/storm/portal.py $(ARGS)
+
+bench: $(READY)  ## speed and memory beside curl and others, into docs/performance.md (ARGS=--short: a minute)
+	@cd tests && $(abspath $(BIN))/python -m bench $(ARGS)
 
 lock:  ## choose the newest versions allowed again, with their hashes (needs uv)
 	$(COMPILE) --upgrade -o requirements.lock pyproject.toml

@@ -1,0 +1,82 @@
+"""Measures ours beside what users would pick instead: ``make bench`` (ARGS='--short').
+
+Prints the table; a whole run writes it to docs/performance.md. Ends with 1, and says which rows,
+when a ratio falls short of its goal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench import machine
+from bench.measures import MEASURES
+from bench.table import Effort, Row
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
+
+_HEAD = """\
+# Performance, beside what users would pick
+
+Written by `make bench`; both sides of a row run in turn in one run, and the ratio is the median of
+the rounds. Only ratios count: the same program moves by half from one hour to the next on a shared
+machine. A goal that is missed makes `make bench` fail.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="a minute at most; writes no page")
+    parser.add_argument("--only", metavar="NAME", choices=[each.name for each in MEASURES],
+                        action="append", help="this measure alone; writes no page")  # fmt: skip
+    asked = parser.parse_args(arguments)
+    chosen = [
+        each
+        for each in MEASURES
+        if (asked.only and each.name in asked.only)
+        or (not asked.only and not (asked.short and each.whole_only))
+    ]
+    about, began = machine.description(), time.monotonic()
+    tables: list[tuple[str, list[Row]]] = []
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        for measure in chosen:
+            print(f"{measure.name}…", file=sys.stderr, flush=True)
+            rows = list(measure.run(Effort(short=asked.short, directory=Path(directory))))
+            tables.append((measure.title, rows))
+    took = time.monotonic() - began
+    page = _page(about, took, tables)
+    print(page)
+    if not asked.short and not asked.only:
+        PAGE.write_text(page, encoding="utf-8")
+    missed = [row for _, rows in tables for row in rows if row.short]
+    for row in missed:
+        print(f"FALLS SHORT: {row.name}: {row.ratio:.2f}, wanted {row.goal}", file=sys.stderr)
+    return 1 if missed else 0
+
+
+def _page(about: list[str], took: float, tables: list[tuple[str, list[Row]]]) -> str:
+    day = datetime.fromtimestamp(time.time(), UTC)
+    lines = [_HEAD, f"Measured on {day:%d %B %Y} in {took:.0f} s:", ""]
+    lines += [f"- {line}" for line in about]
+    for title, rows in tables:
+        lines += ["", f"## {title}", "", "| | ours | theirs | ratio | goal |",
+                  "|---|---|---|---|---|"]  # fmt: skip
+        lines += [
+            f"| {row.name} | {row.ours} | {row.theirs} | {row.ratio:.2f} | {_verdict(row)} |"
+            for row in rows
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _verdict(row: Row) -> str:
+    if row.goal is None:
+        return "—"
+    return f"{row.goal} {'**missed**' if row.short else 'reached'}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
