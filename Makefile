@@ -27,8 +27,8 @@ demo: $(READY)  ## see files being published on a real portal on this machine (K
 
 test: $(READY)  ## run all the tests, against a real portal on this machine
 	@$(BIN)/python deploy/sandbox --install-only
-	@$(BIN)/python -m pytest -n 2 -m 'not alone' $(ARGS)
-	@$(BIN)/python -m pytest -m alone tests/integration tests/fault
+	@$(BIN)/python -m pytest -n 2 -m 'not alone and not storm' $(ARGS)
+	@$(BIN)/python -m pytest -m 'alone and not storm' tests/integration tests/fault
 
 check: $(READY)  ## style, types, architecture, documentation
 	$(BIN)/ruff check .
@@ -40,10 +40,11 @@ check: $(READY)  ## style, types, architecture, documentation
 words: $(READY)  ## gather what people read, say what is not translated yet, compile the catalogues
 	@$(BIN)/python tests/wording.py update
 
-storm: $(READY)  ## random worlds: thousands in memory, and some on a real portal with kill -9 (10 min)
-	@$(BIN)/python tests/storm/simulate.py --worlds 5000
+storm: $(READY)  ## an hour of storms: worlds in memory, worlds on a real portal, a fault at every step
 	@$(BIN)/python deploy/sandbox --install-only
+	@$(BIN)/python tests/storm/simulate.py --worlds 5000
 	@$(BIN)/python tests/storm/portal.py $(ARGS)
+	@$(BIN)/python -m pytest -n 2 -m storm tests/fault
 
 bench: $(READY)  ## speed and memory beside curl and others, into docs/performance.md (ARGS=--short: a minute)
 	@cd tests && $(abspath $(BIN))/python -m bench $(ARGS)

@@ -33,7 +33,7 @@ NOTHING_SAID = Words()
 
 def place_new_files(desk: Desk) -> None:
     """Find each new file its resource; only what has none is uploaded."""
-    _wait_for_what_went_up_under_another_name(desk)
+    _wait_for_what_is_not_answered_under_another_name(desk)
     fresh = [file for file in desk.undecided() if file.key not in desk.record.entries]
     # a step for all files before the next step: the strongest claim wins, not the first name
     for step in (_by_series, _by_pin, _by_identity, _by_rename, _by_bytes):
@@ -45,19 +45,26 @@ def place_new_files(desk: Desk) -> None:
             _by_name_or_upload(desk, file)
 
 
-def _wait_for_what_went_up_under_another_name(desk: Desk) -> None:
-    """A file with the bytes of an open attempt whose file is gone may be that file, renamed."""
-    open_bytes = {
-        attempt.fingerprint: attempt
-        for attempt in sorted(desk.record.attempts, key=lambda attempt: attempt.id)
-        if attempt.kind in {"upload", "replace"} and attempt.key not in desk.folder.present
-    }
+def _wait_for_what_is_not_answered_under_another_name(desk: Desk) -> None:
+    """A file with the bytes of an open attempt whose file is gone may be that file, renamed.
+
+    Whatever the attempt was: while it is not answered the old name is not decided, so the new one
+    would find nothing to take over, and be uploaded.
+    """
+    unanswered: dict[Fingerprint, ResourceKey] = {}
+    for attempt in sorted(desk.record.attempts, key=lambda attempt: attempt.id):
+        if attempt.key in desk.folder.present:
+            continue
+        entry = desk.record.entries.get(attempt.key)
+        for known in (attempt.fingerprint, entry.fingerprint if entry else None):
+            if known is not None:
+                unanswered[known] = attempt.key
     waits = {hold.key: hold for hold in desk.holds}
     for file in tuple(desk.undecided()):
-        attempt = open_bytes.get(file.fingerprint)
-        if attempt is None or file.key in desk.record.entries:
+        old = unanswered.get(file.fingerprint)
+        if old is None or file.key in desk.record.entries:
             continue
-        if wait := waits.get(attempt.key):
+        if wait := waits.get(old):
             desk.hold(file.key, wait.code, wait.why, wait.until, wait.state)
         else:
             # its attempt is answered in this very plan: the next one knows

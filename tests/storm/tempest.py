@@ -309,7 +309,7 @@ class Tempest:
     # --------------------------------------------------------------------------------- the wire
 
     def _set_a_trap(self) -> None:
-        kind = self._random.choice(list(REQUESTS))
+        kind = self._random.choice((*REQUESTS, "create", "create", "replace", "replace"))
         if self._random.random() < 0.5:
             fault = self._random.choice(list(FAULTS))
             times = self._random.choice((1, 1, 2))

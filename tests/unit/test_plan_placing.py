@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from making import (
     NOW,
@@ -19,7 +22,7 @@ from making import (
     standing,
 )
 
-from publisher_daemon.model import Adopt, Rename, ResourceId, Upload, Watch, Words
+from publisher_daemon.model import Adopt, AttemptKind, Rename, ResourceId, Upload, Watch, Words
 
 PIN = ResourceId("r1")
 
@@ -313,6 +316,22 @@ def test_a_file_renamed_during_a_lost_upload_waits_for_its_answer() -> None:
         ("a.csv", "outcome_unknown", NOW + 29 + 3 / (10 * 1024 * 1024)),
         ("b.csv", "outcome_unknown", NOW + 29 + 3 / (10 * 1024 * 1024)),
     }
+
+
+@pytest.mark.parametrize("kind", ["describe", "identify", "replace", "withdraw"])
+def test_a_file_renamed_while_something_is_not_answered_keeps_its_resource(
+    kind: AttemptKind,
+) -> None:
+    known: dict[str, Any] = {"entries": (entry("a.csv"),), "resources": (resource("r1"),)}
+    asked = attempt(kind, "a.csv", "other bytes", resource=ResourceId("r1"), words=Words(title="B"))
+    late = replace(asked, started_at=NOW - 60)
+
+    waiting = decide(source("b.csv"), attempts=(asked,), **known)
+    answered = decide(source("b.csv"), attempts=(late,), **known)
+
+    assert (kinds(waiting), codes(waiting)) == ([], ["outcome_unknown", "outcome_unknown"])
+    assert kinds(answered) == ["Abandon"]
+    assert kinds(decide(source("b.csv"), **known)) == ["Rename"]
 
 
 def test_a_file_renamed_during_a_lost_upload_is_not_uploaded_while_its_answer_is_noted() -> None:
