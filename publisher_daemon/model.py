@@ -207,6 +207,8 @@ class RemoteResource:
     last_modified: str = ""
     #: our identity as read from its extras
     source: Identity | None = None
+    #: what the portal's own look at the file found: its extras ``analysis:…`` and ``check:…``
+    analysis: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def fingerprint(self) -> Fingerprint | None:
@@ -235,6 +237,8 @@ class RemoteDataset:
     can_edit: bool = True
     can_edit_resources: bool = True
     organization: str | None = None
+    #: the name under which the configuration had it made
+    name: str | None = None
     #: the answer as it came, for metadata
     raw: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
 
@@ -275,7 +279,8 @@ class Entry:
     published_at: float = 0.0
 
 
-AttemptKind = Literal["upload", "replace", "describe", "identify", "withdraw"]
+#: ``create`` makes a dataset: its key has the dataset's name, and no file
+AttemptKind = Literal["upload", "replace", "describe", "identify", "withdraw", "create"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,21 @@ def next_cron(line: str, after: float, timezone: str) -> float:
         raise ConfigInvalid(f"“{line}” {error}.") from error
 
 
+#: the datasets of one cron line come one after the other within so many seconds
+SPREAD = 60.0
+
+
+def moment(dataset: DatasetId, spread: float = SPREAD) -> float:
+    """The moment of this dataset after the one its line names; the same at each start."""
+    return zlib.crc32(dataset.encode("utf-8", "replace")) / 2**32 * spread
+
+
+def next_refresh(dataset: DatasetId, line: str, after: float, timezone: str) -> float:
+    """When the line's next time after ``after`` comes for this dataset, its moment included."""
+    later = moment(dataset)
+    return next_cron(line, after - later, timezone) + later
+
+
 class _Cron(BaseTrigger):  # type: ignore[misc]  # APScheduler is untyped
     """A cron line as APScheduler wants its triggers, so many seconds later."""
 
@@ -55,7 +70,7 @@ class Schedule:
         *,
         timezone: str,
         jitter: float,
-        spread: float = 60.0,
+        spread: float = SPREAD,
         wake: Callable[[DatasetId, Reason], None],
         clock: Callable[[], float],
     ) -> None:
@@ -64,27 +79,24 @@ class Schedule:
         self._spread = spread
         self._wake = wake
         self._clock = clock
-        self._crons: dict[DatasetId, str] = {}
+        self._crons: dict[DatasetId, tuple[str, str]] = {}
         self._intervals: dict[tuple[DatasetId, Reason], float] = {}
         self._scheduler = BackgroundScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "misfire_grace_time": None}
         )
 
-    def add_cron(self, dataset: DatasetId, line: str) -> None:
+    def add_cron(self, dataset: DatasetId, line: str, timezone: str | None = None) -> None:
         """Refresh this dataset when the cron line says; raises ConfigInvalid."""
-        next_cron(line, self._clock(), self._timezone)
-        self._crons[dataset] = line
+        zone = timezone or self._timezone
+        next_cron(line, self._clock(), zone)
+        self._crons[dataset] = line, zone
         self._scheduler.add_job(
             self._wake,
-            _Cron(line, self._timezone, self._later(dataset)),
+            _Cron(line, zone, moment(dataset, self._spread)),
             (dataset, Reason.REFRESH),
             id=f"{Reason.REFRESH}:{dataset}",
             replace_existing=True,
         )
-
-    def _later(self, dataset: DatasetId) -> float:
-        """The moment of this dataset after the one its line names; the same at each start."""
-        return zlib.crc32(dataset.encode("utf-8", "replace")) / 2**32 * self._spread
 
     def add_every(self, dataset: DatasetId, seconds: float, reason: Reason) -> None:
         """Wake this dataset every so many seconds, spread so that they do not all come at once."""
@@ -102,8 +114,8 @@ class Schedule:
 
     def again(self) -> None:
         """Count every wait from now on: the clock was set, and APScheduler's instants are off."""
-        for dataset, line in self._crons.items():
-            self.add_cron(dataset, line)
+        for dataset, (line, zone) in self._crons.items():
+            self.add_cron(dataset, line, zone)
         for (dataset, reason), seconds in self._intervals.items():
             self.add_every(dataset, seconds, reason)
 
@@ -125,10 +137,10 @@ class Schedule:
     def missed(self, last: Mapping[DatasetId, float | None], now: float) -> list[DatasetId]:
         """The datasets whose refresh came while the machine was off: each is due once, now."""
         due = []
-        for dataset, line in self._crons.items():
+        for dataset, (line, zone) in self._crons.items():
             at = last.get(dataset)
-            later = self._later(dataset)
-            if at is None or next_cron(line, at - later, self._timezone) + later <= now:
+            later = moment(dataset, self._spread)
+            if at is None or next_cron(line, at - later, zone) + later <= now:
                 due.append(dataset)
         for (dataset, reason), seconds in self._intervals.items():
             at = last.get(dataset)

@@ -24,7 +24,7 @@ from publisher_daemon.model import (
     Watch,
 )
 from publisher_daemon.naming import readable
-from publisher_daemon.schedule import next_cron
+from publisher_daemon.schedule import next_refresh
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,8 @@ class DatasetView:
     next_refresh: float | None = None
     #: why its metadata is not as configured
     refresh_trouble: str | None = None
-    #: what would raise its quality score on the portal
-    missing: tuple[str, ...] = ()
+    #: what the last refresh learned of it
+    facts: DatasetFacts | None = None
 
     def as_json(self) -> dict[str, object]:
         """The dataset as the contract writes it."""
@@ -88,7 +88,7 @@ class DatasetView:
             "last_refresh": instant(self.last_refresh),
             "next_refresh": instant(self.next_refresh),
             "refresh_trouble": self.refresh_trouble,
-            "quality_missing": list(self.missing),
+            **_learned(self.facts or DatasetFacts(self.dataset)),
             "folders": list(self.folders),
             "files": [file.as_json() for file in self.files],
         }
@@ -98,6 +98,8 @@ class DatasetView:
         """Nothing failed, nothing is held, nothing stops the dataset."""
         bad = {State.HELD, State.FAILED}
         if self.trouble is not None or self.refresh_trouble is not None:
+            return False
+        if self.facts is not None and self.facts.held_fields:
             return False
         return not any(file.state in bad for file in self.files)
 
@@ -109,14 +111,34 @@ def pins(settings: Settings, ledger: Ledger) -> dict[str, DatasetId]:
 
 
 def next_refreshes(settings: Settings, ledger: Ledger) -> dict[DatasetId, float | None]:
-    """When each scheduled dataset is refreshed next, by its settings alone."""
-    pinned = pins(settings, ledger)
+    """When each page that is kept is refreshed next; None: when its settings change."""
+    pinned, facts, now = pins(settings, ledger), ledger.datasets(), time.time()
+    found: dict[DatasetId, float | None] = {}
+    for each in settings.datasets:
+        dataset = pinned.get(each.id, DatasetId(each.id))
+        last = facts[dataset].last_refresh if dataset in facts else None
+        found[dataset] = None
+        if each.refresh is not None:
+            zone = each.timezone or settings.daemon.timezone
+            found[dataset] = next_refresh(dataset, each.refresh, now, zone)
+        elif each.refresh_every is not None:
+            found[dataset] = max(now, (last or 0.0) + each.refresh_every)
+    return found
+
+
+def _learned(facts: DatasetFacts) -> dict[str, object]:
+    """What the portal says of a dataset's page, as of the last refresh."""
     return {
-        pinned.get(each.id, DatasetId(each.id)): next_cron(
-            each.refresh, time.time(), settings.daemon.timezone
-        )
-        for each in settings.datasets
-        if each.refresh is not None
+        "private": facts.private,
+        "organization": facts.organization,
+        "quality_score": facts.quality,
+        "quality_missing": list(facts.missing),
+        "late": facts.late,
+        "views": facts.views,
+        "downloads": facts.downloads,
+        "drifts": list(facts.drifts),
+        "held_fields": list(facts.held_fields),
+        "file_problems": list(facts.problems),
     }
 
 
@@ -215,7 +237,7 @@ def _dataset(  # noqa: PLR0917 - what one view is made of
         ),
         trouble="; ".join(shelf.troubles.values()) or (facts.trouble if facts else None),
         refresh_trouble=facts.refresh_trouble if facts else None,
-        missing=facts.missing if facts else (),
+        facts=facts,
         last_refresh=facts.last_refresh if facts else None,
         next_refresh=next_refresh,
     )

@@ -123,6 +123,12 @@ def files_of(answer: Any) -> dict[str, dict[str, Any]]:
     return {file["path"]: file for found in answer["datasets"] for file in found["files"]}
 
 
+def events(text: str, name: str) -> list[dict[str, Any]]:
+    """The lines of a log that say this."""
+    lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    return [line for line in lines if line["event"] == name]
+
+
 class Service:
     """``publisher-daemon run`` as a process; killed if a test leaves it running."""
 

@@ -90,6 +90,8 @@ class Recorded:
     #: the status sent back; None when the connection was cut
     status: int | None
     at: float
+    #: the body, of a JSON document
+    sent: bytes = b""
 
 
 class Proxy:
@@ -233,6 +235,7 @@ class _Relay(BaseHTTPRequestHandler):
     def _relay(self) -> None:
         self._size = 0
         self._status: int | None = None
+        self._sent = b""
         self.server.proxy.begin(f"{self.command} {self.path}")
         rule = self.server.proxy.apply(f"{self.command} {self.path}")
         try:
@@ -248,6 +251,7 @@ class _Relay(BaseHTTPRequestHandler):
                     self._size,
                     self._status,
                     time.monotonic(),
+                    self._sent,
                 )
             )
 
@@ -298,6 +302,8 @@ class _Relay(BaseHTTPRequestHandler):
         portal.endheaders()
         sent, waiting = 0, rule.on_bytes
         for block in self._body(rule):
+            if self.headers.get("Content-Type") == "application/json":
+                self._sent += block
             try:
                 portal.send(block)
                 sent += len(block)

@@ -64,6 +64,15 @@ def _examine(settings: Settings, places: Places, clock: Callable[[], float]) -> 
         extensions = reached.extensions
         yield from _datasets.words(settings, reached, places)
         yield from _datasets.schemas(settings, stranger, places)
+        try:
+            yield from _datasets.zones(settings, stranger, places)
+        except PortalError as trouble:
+            yield error(
+                places("portal", "url"),
+                f"The portal does not tell of its spatial zones: {trouble.message}.",
+                trouble.hint or "Run `check` again later.",
+                "portal.unreachable",
+            )
     stranger.close()
     yield from _folders.refused(seen, extensions)
     if reached.usable and key is not None:
@@ -74,7 +83,7 @@ def _written(settings: Settings) -> Iterator[Finding]:
     where = str(settings.path or "the environment")
     for text in settings.warnings():
         yield _of_warning(where, text)
-    if not settings.folders:
+    if not settings.folders and not settings.datasets:
         yield error(
             where,
             "There is no [[folders]] section, so nothing to publish.",

@@ -9,7 +9,12 @@ from difflib import get_close_matches
 from publisher_daemon.check._finding import Finding, error, fine, warning
 from publisher_daemon.check._places import Places
 from publisher_daemon.check._portal import Reached
-from publisher_daemon.config import FolderSettings, Settings, looks_like_dataset_id
+from publisher_daemon.config import (
+    DatasetSettings,
+    FolderSettings,
+    Settings,
+    looks_like_dataset_id,
+)
 from publisher_daemon.errors import (
     ConfigInvalid,
     CredentialRefused,
@@ -64,6 +69,10 @@ def datasets(settings: Settings, portal: Portal, me: Me, places: Places) -> Iter
 
 def _dataset(desk: _Desk, name: str) -> Iterator[Finding]:
     where = desk.places.dataset(name)
+    said = next((each for each in desk.settings.datasets if each.id == name), None)
+    if said is not None and said.create and not looks_like_dataset_id(name):
+        yield from _to_make(desk, said, where)
+        return
     try:
         found = desk.portal.resolve(name)
     except NotThere as trouble:
@@ -84,10 +93,11 @@ def _dataset(desk: _Desk, name: str) -> Iterator[Finding]:
             f'Write its id, which never changes: "{found.id}".',
             "dataset.slug",
         )
-    kept = any(dataset.id == name for dataset in desk.settings.datasets)
-    may = (found.can_edit_resources or not feeding) and (found.can_edit or not kept)
+    may = (found.can_edit_resources or not feeding) and (found.can_edit or said is None)
     troubles = list(_troubles(desk, found, title, where, may=may))
     yield from troubles
+    if said is not None:
+        yield from _contacts(desk, said, found, title)
     if not feeding:
         if not troubles:
             yield fine(where, f"{title} can be edited.", "dataset.read")
@@ -110,6 +120,61 @@ def _dataset(desk: _Desk, name: str) -> Iterator[Finding]:
             f"{title} ({len(resources)} resources){folders}: its files can be published. "
             f"{found.page}",
             "dataset.read",
+        )
+
+
+def _to_make(desk: _Desk, said: DatasetSettings, where: str) -> Iterator[Finding]:
+    """A dataset that is to be made: whether it may be, and whether it was already."""
+    member = {each.id: each.name for each in desk.me.organizations}
+    if said.organization is not None and said.organization not in member:
+        known = ", ".join(f"“{name}” ({id_})" for id_, name in member.items()) or "none"
+        yield error(
+            where,
+            f"The key's account is no member of the organization {said.organization}: it cannot "
+            f"make the dataset “{readable(said.title or said.id)}” there.",
+            f"It is a member of: {known}. Name one of them, or none for the account itself.",
+            "dataset.no_right",
+        )
+        return
+    made = [
+        one
+        for one in desk.portal.datasets_of(said.organization or "me")
+        if one.name == said.id and not one.deleted
+    ]
+    for one in made:
+        desk.ids[said.id] = one.id
+        yield warning(
+            where,
+            f"“{said.id}” was made: it is the dataset “{readable(one.title)}”. {one.page}",
+            f'Write its id, which never changes: "{one.id}".',
+            "dataset.slug",
+        )
+    if not made:
+        owner = f"“{member[said.organization]}”" if said.organization else "the account itself"
+        seen = "PUBLIC" if said.private is False else "private"
+        yield fine(
+            where,
+            f"“{readable(said.title or said.id)}” will be made, {seen}, on behalf of {owner}.",
+            "dataset.to_make",
+        )
+
+
+def _contacts(
+    desk: _Desk, said: DatasetSettings, found: RemoteDataset, title: str
+) -> Iterator[Finding]:
+    """The contact points that are not those of the dataset's organization."""
+    if not said.contact_points or found.organization is None:
+        return
+    known = desk.portal.contacts_of(found.organization)
+    wrong = [each for each in said.contact_points if each not in known]
+    index = desk.settings.datasets.index(said)
+    if wrong:
+        has = ", ".join(f"{id_} (“{readable(name)}”)" for id_, name in known.items()) or "none"
+        yield error(
+            desk.places("datasets", index, "contact_points"),
+            f"The organization of {title} has no contact point {', '.join(wrong)}.",
+            f"It has: {has}.",
+            "dataset.contact_point",
         )
 
 
@@ -245,6 +310,15 @@ def words(settings: Settings, reached: Reached, places: Places) -> Iterator[Find
                 _known(said, reached.frequencies),
                 "dataset.frequency",
             )
+        spatial = dataset.spatial
+        said = None if spatial is None else spatial.granularity
+        if said is not None and reached.granularities and said not in reached.granularities:
+            yield error(
+                places("datasets", index, "spatial"),
+                f"The portal knows no spatial granularity “{said}”.",
+                _known(said, reached.granularities),
+                "dataset.granularity",
+            )
     for folder_index, folder in enumerate(settings.folders):
         for index, rule in enumerate(folder.resources):
             if rule.type is not None and reached.types and rule.type not in reached.types:
@@ -253,6 +327,20 @@ def words(settings: Settings, reached: Reached, places: Places) -> Iterator[Find
                     f"The portal knows no type of resource “{rule.type}”.",
                     _known(rule.type, reached.types),
                     "dataset.type",
+                )
+
+
+def zones(settings: Settings, portal: Portal, places: Places) -> Iterator[Finding]:
+    """The spatial zones that the portal does not know; raises PortalError."""
+    for index, dataset in enumerate(settings.datasets):
+        for zone in (dataset.spatial.zones if dataset.spatial else None) or ():
+            if not portal.has_zone(zone):
+                yield error(
+                    places("datasets", index, "spatial"),
+                    f"The portal knows no spatial zone “{zone}”.",
+                    "Copy its id from the address of a dataset of that zone, or from "
+                    f"{portal.url}/api/1/spatial/zones/suggest/?q=… with its name.",
+                    "dataset.zone",
                 )
 
 

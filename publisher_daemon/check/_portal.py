@@ -42,6 +42,7 @@ class Reached:
     frequencies: frozenset[str] = frozenset()
     licenses: frozenset[str] = frozenset()
     types: frozenset[str] = frozenset()
+    granularities: frozenset[str] = frozenset()
 
 
 def open_portal(settings: Settings, key: str | None) -> Portal:
@@ -64,10 +65,10 @@ def reach(portal: Portal, where: str, clock: Callable[[], float]) -> Reached:
         reached.frequencies = portal.frequencies()
         reached.licenses = portal.licenses()
         reached.types = portal.resource_types()
+        reached.granularities = portal.granularities()
         reached.extensions = portal.extensions()
         reached.findings += _clock(portal, where, clock)
-    except (PortalError, LookupError, TypeError, AttributeError) as trouble:
-        # the latter three: JSON of another shape, so of another program
+    except PortalError as trouble:
         reached.findings.append(_not_reached(trouble, portal.url, where))
         return reached
     reached.usable = True
@@ -75,8 +76,8 @@ def reach(portal: Portal, where: str, clock: Callable[[], float]) -> Reached:
     return reached
 
 
-def _not_reached(trouble: Exception, url: str, where: str) -> Finding:
-    answered = isinstance(trouble, PortalError) and trouble.status is not None
+def _not_reached(trouble: PortalError, url: str, where: str) -> Finding:
+    answered = trouble.status is not None
     if isinstance(trouble, PortalRefused) and 300 <= (trouble.status or 0) < 400:
         return _elsewhere(trouble, url, where)
     if isinstance(trouble, PortalUnreachable) and not (answered and (trouble.status or 0) < 300):
@@ -87,7 +88,7 @@ def _not_reached(trouble: Exception, url: str, where: str) -> Finding:
             trouble.hint or _way(trouble.message),
             "portal.unreachable",
         )
-    said = f" ({trouble.message})" if isinstance(trouble, PortalError) else ""
+    said = f" ({trouble.message})"
     return error(
         where,
         f"{url} answers, but not as the API of a udata portal{said}.",

@@ -8,8 +8,8 @@ from typing import assert_never
 from publisher_daemon import daemon
 from publisher_daemon.catalogue import MetadataPlan
 from publisher_daemon.cli.opening import settings_of
-from publisher_daemon.cli.refreshing import sentence, written
-from publisher_daemon.cli.showing import print_json, say
+from publisher_daemon.cli.refreshing import sentences
+from publisher_daemon.cli.showing import print_json, say, written
 from publisher_daemon.ledger import Ledger
 from publisher_daemon.model import (
     Abandon,
@@ -28,6 +28,7 @@ from publisher_daemon.model import (
 )
 from publisher_daemon.plan import action_key
 from publisher_daemon.reconcile import Preview
+from publisher_daemon.reconcile.creating import NewDataset
 from publisher_daemon.status import readable_path
 
 
@@ -38,18 +39,30 @@ def do_plan(arguments: argparse.Namespace) -> int:
     try:
         office = daemon.build(settings, ledger, reason="publisher-daemon plan", pin=False)
         office.vocabulary.refresh(keep=False)
-        previews = [office.reconciler.preview(dataset) for dataset in office.datasets]
-        pages = [office.refreshes.look(dataset) for dataset in office.refreshes.datasets]
+        unmade = {new.name for new in office.unmade}
+        previews = [
+            office.reconciler.preview(dataset)
+            for dataset in office.datasets
+            if dataset not in unmade
+        ]
+        pages = [
+            office.refreshes.look(dataset)
+            for dataset in office.refreshes.datasets
+            if dataset not in unmade
+        ]
     finally:
         ledger.close()
     if arguments.json:
         print_json(
             {
                 "datasets": [_document(preview) for preview in previews],
+                "create": [_new(new) for new in office.unmade],
                 "metadata": [_page(current, wanted) for current, wanted in pages],
             }
         )
     else:
+        for new in office.unmade:
+            _show_new(new)
         for preview in previews:
             _show(preview)
         for current, wanted in pages:
@@ -58,7 +71,29 @@ def do_plan(arguments: argparse.Namespace) -> int:
         preview.trouble or any(hold.state is not State.IGNORED for hold in preview.holds)
         for preview in previews
     )
+    held = held or any(wanted.held for _, wanted in pages)
     return 1 if held else 0
+
+
+def _new(new: NewDataset) -> dict[str, object]:
+    return {
+        "name": new.name,
+        "title": new.title,
+        "organization": new.organization,
+        "private": new.private,
+        "calls": [_CREATE],
+    }
+
+
+_CREATE = "POST /api/1/datasets/"
+
+
+def _show_new(new: NewDataset) -> None:
+    owner = f"the organization {new.organization}" if new.organization else "the key's own account"
+    seen = "private" if new.private else "PUBLIC"
+    say(f"{new.title} ({new.name})")
+    say(f"  create    a {seen} dataset, on behalf of {owner}; its files and its words come after")
+    say(f"      {_CREATE}")
 
 
 def _page(current: RemoteDataset, wanted: MetadataPlan) -> dict[str, object]:
@@ -68,7 +103,8 @@ def _page(current: RemoteDataset, wanted: MetadataPlan) -> dict[str, object]:
             change.field: {"before": change.before, "after": change.after}
             for change in wanted.changes
         },
-        "drifts": [drift.field for drift in (*wanted.drifts, *wanted.clashes)],
+        "drifts": [drift.field for drift in wanted.drifts],
+        "held": [{"field": held.field, "why": held.why} for held in wanted.held],
         "publishes": wanted.publishes,
     }
 
@@ -79,9 +115,9 @@ def _show_page(current: RemoteDataset, wanted: MetadataPlan) -> None:
         say("  ! this makes a PRIVATE dataset PUBLIC, as `private = false` says")
     for change in wanted.changes:
         say(f"  {change.field}: {written(change.before)} → {written(change.after)}")
-    for drift in (*wanted.drifts, *wanted.clashes):
-        say(sentence(drift))
-    if not (wanted.changes or wanted.drifts or wanted.clashes):
+    for line in sentences(wanted.drifts, wanted.held):
+        say(line)
+    if wanted.idle:
         say("  nothing to do: the page is as configured")
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Iterator, Sequence
 
 from publisher_daemon import daemon, status
-from publisher_daemon.catalogue import Change
+from publisher_daemon.catalogue import Change, Held
 from publisher_daemon.cli.opening import settings_of
-from publisher_daemon.cli.showing import print_json, say
+from publisher_daemon.cli.showing import print_json, say, written
 from publisher_daemon.config import Settings
 from publisher_daemon.errors import LedgerBusy, PublisherError
 from publisher_daemon.ledger import Ledger
@@ -33,7 +33,7 @@ def do_refresh(arguments: argparse.Namespace) -> int:
     else:
         for one in done:
             _show(one)
-    return 1 if any(one.trouble for one in done) else 0
+    return 1 if any(one.trouble or one.held for one in done) else 0
 
 
 def _chosen(wanted: str | None, known: dict[str, DatasetId]) -> tuple[DatasetId, ...]:
@@ -73,7 +73,14 @@ def _document(one: Refreshed) -> dict[str, object]:
         },
         "drifts": [
             {"field": drift.field, "ours": drift.before, "theirs": drift.after}
-            for drift in (*one.drifts, *one.clashes)
+            for drift in one.drifts
+        ],
+        "held": [
+            {"field": held.field, "ours": held.ours, "theirs": held.theirs, "why": held.why}
+            for held in one.held
+        ],
+        "file_problems": [
+            {"title": title, "url": url, "why": why} for title, url, why in one.problems
         ],
         "trouble": one.trouble,
     }
@@ -83,22 +90,25 @@ def _show(one: Refreshed) -> None:
     say(f"{one.title or 'Dataset'} ({one.dataset})")
     for change in one.changes:
         say(f"  {change.field}: {written(change.before)} → {written(change.after)}")
-    for drift in (*one.drifts, *one.clashes):
-        say(sentence(drift))
+    for line in sentences(one.drifts, one.held):
+        say(line)
+    for title, _, why in one.problems:
+        say(f"  ! {title}: {why}")
     if one.trouble:
         say(f"  ! {one.trouble}")
-    if not (one.changes or one.drifts or one.clashes or one.trouble):
+    if not (one.changes or one.drifts or one.held or one.trouble):
         say("  nothing to do: the page is as configured")
 
 
-def sentence(drift: Change) -> str:
-    """What a colleague wrote, and what the configuration says."""
-    return (
-        f"  {drift.field}: a colleague wrote {written(drift.after)} on the portal; kept. The "
-        f"configuration says {written(drift.before)}."
-    )
-
-
-def written(value: object) -> str:
-    """A value on one line."""
-    return "nothing" if value is None else json.dumps(value, ensure_ascii=False)
+def sentences(drifts: Sequence[Change], held: Sequence[Held]) -> Iterator[str]:
+    """What a colleague wrote and is kept, and what waits for a person."""
+    for drift in drifts:
+        yield (
+            f"  {drift.field}: a colleague wrote {written(drift.after)} on the portal; kept. The "
+            f"configuration says {written(drift.before)}."
+        )
+    for one in held:
+        yield (
+            f"  ! {one.field} is held: {one.why} Configured: {written(one.ours)}; on the portal: "
+            f"{written(one.theirs)}."
+        )

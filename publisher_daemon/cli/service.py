@@ -25,7 +25,8 @@ def do_run(arguments: argparse.Namespace) -> int:
 
     def reload() -> Settings:
         fresh = load(arguments.config, os.environ)
-        fresh.require_folders()
+        if not fresh.datasets:
+            fresh.require_folders()
         fresh.api_key()
         configure_log(fresh, keep=True)
         return fresh

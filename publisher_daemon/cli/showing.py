@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
+from publisher_daemon.ledger import DatasetFacts
 from publisher_daemon.log import redact, single_line
 from publisher_daemon.status import DatasetView, FileView, instant, readable_path, summary
 from publisher_daemon.words import Language, Words
@@ -67,9 +68,8 @@ def show_datasets(views: Sequence[DatasetView], *, ignored: bool) -> None:
         if view.last_refresh or view.next_refresh:
             last, following = instant(view.last_refresh), instant(view.next_refresh)
             say(f"  metadata refreshed: {last or 'never'}; next: {following or 'when it changes'}")
-        if view.missing:
-            points = "; ".join(map(in_words, view.missing))
-            say(f"  to be found more easily: {points}")
+        if view.facts is not None:
+            _show_page(view.facts)
         for file in view.files:
             if ignored or str(file.state) != "ignored":
                 show_file(file)
@@ -93,6 +93,34 @@ def _show_watch(folder: Mapping[str, object]) -> None:
         say(f"      lost sight {watch['losses']} times, last because {watch['last_loss']}")
     if watch["why"]:
         say(f"      {watch['why']} It is looked at regularly instead; nothing is lost but time.")
+
+
+def _show_page(facts: DatasetFacts) -> None:
+    """What a refresh learned of the dataset's page, and what a producer can do about it."""
+    for held in facts.held_fields:
+        field, why = held["field"], held["why"]
+        ours, theirs = written(held["ours"]), written(held["theirs"])
+        say(f"  ! {field} is held: {why}")
+        say(f"      configured: {ours}; on the portal: {theirs}")
+    for drift in facts.drifts:
+        field, ours, theirs = drift["field"], written(drift["ours"]), written(drift["theirs"])
+        say(f"  = {field}: a colleague's is kept: {theirs}; configured: {ours}")
+    if facts.quality is not None:
+        say(f"  quality on the portal: {facts.quality:.0%}")
+    if facts.views or facts.downloads:
+        say(f"  visits: {facts.views or 0}; downloads: {facts.downloads or 0}")
+    for missing in facts.missing:
+        say(f"      to earn a point: {missing}")
+    if facts.late:
+        say(f"  ! {facts.late}")
+    for problem in facts.problems:
+        say(f"  ! {problem['title']}: {problem['why']}")
+        say(f"      {problem['url']}")
+
+
+def written(value: object) -> str:
+    """A value on one line."""
+    return "nothing" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def show_file(file: FileView) -> None:

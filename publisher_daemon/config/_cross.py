@@ -6,8 +6,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from publisher_daemon.catalogue import has_values
+from publisher_daemon.config._forms import looks_like_dataset_id
 from publisher_daemon.config._locate import Where
-from publisher_daemon.config._models import Settings, read_description
+from publisher_daemon.config._models import DatasetSettings, Settings, read_description
 from publisher_daemon.config._problems import Problem
 from publisher_daemon.errors import ConfigInvalid
 from publisher_daemon.naming import parts_of
@@ -147,6 +149,36 @@ def _series(settings: Settings) -> Iterator[Problem]:
                 )
 
 
+#: what begins so belongs to the platform (portal-facts §9.7), or is ours
+_RESERVED = ("transport:", "recommendations", "publisher-daemon:")
+
+
+def _created(index: int, dataset: DatasetSettings) -> Iterator[Problem]:
+    for name in dataset.extras or {}:
+        if name.startswith(_RESERVED) or name == "dcat" or not name or name.startswith("$"):
+            yield Problem(
+                ("datasets", index, "extras", name),
+                "is a name that belongs to the portal or to this program. Choose another one, like "
+                '"my-organization:source"',
+            )
+    if dataset.organization is not None and not dataset.create:
+        yield Problem(
+            ("datasets", index, "organization"),
+            "is only for `create = true`: a dataset stays with the organization it has. Take it "
+            "out, or transfer the dataset on the portal",
+        )
+    if not dataset.create or looks_like_dataset_id(dataset.id):
+        return  # it has its id: it is made
+    if dataset.title is None:
+        yield Problem(("datasets", index, "create"), 'needs a title. Add title = "…"', show=False)
+    if dataset.description is None and dataset.description_file is None:
+        yield Problem(
+            ("datasets", index, "create"),
+            'needs a description. Add description = "…", or description_file',
+            show=False,
+        )
+
+
 def _datasets(settings: Settings) -> Iterator[Problem]:
     seen: dict[str, int] = {}
     for index, dataset in enumerate(settings.datasets):
@@ -162,12 +194,18 @@ def _datasets(settings: Settings) -> Iterator[Problem]:
                 "cannot stand beside refresh. Keep one of them",
             )
         coverage = dataset.temporal_coverage
-        # "today" sorts after every date, and as a start it may stand before any end
-        if coverage and coverage.end < coverage.start != "today":
+        # what is computed is compared once its value is known
+        if (
+            coverage
+            and coverage.end
+            and not has_values((coverage.start, coverage.end))
+            and coverage.end < coverage.start
+        ):
             yield Problem(
                 ("datasets", index, "temporal_coverage", "end"),
                 f"comes before start ({coverage.start}). Write the later day",
             )
+        yield from _created(index, dataset)
         if dataset.description_file is None:
             continue
         where: Where = ("datasets", index, "description_file")

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from publisher_daemon import cron
+from publisher_daemon.catalogue import computed_names
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
@@ -22,6 +23,8 @@ _DATASET_ID = re.compile(r"[0-9a-f]{24}")
 _SLUG = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PART = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*\}")
+_BRACES = re.compile(r"\{([A-Za-z_]{4,20})(?:[:+][^{}]*)?\}")
+COMPUTED = ("today", "files", "last_publication", "earliest", "latest")
 _API_PATH = re.compile(r"(?:/api/[12])?/*")
 
 #: the ids of `/datasets/frequencies/` (udata 17.18)
@@ -103,6 +106,15 @@ def _dataset(value: str) -> str:
     return value
 
 
+def _object_id(value: str) -> str:
+    if not _DATASET_ID.fullmatch(value):
+        raise ValueError(
+            "is not an id of the portal (24 hexadecimal digits). `publisher-daemon init` and "
+            "`publisher-daemon import` tell the ids"
+        )
+    return value
+
+
 def _resource(value: str) -> str:
     if not _UUID.fullmatch(value.lower()):
         raise ValueError(
@@ -134,13 +146,28 @@ def _day(value: object) -> str:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, str):
-        if value == "today":
+        if value == "today" or (computed_names(value) == (value,) and value != "{files}"):
             return value
         try:
             return date.fromisoformat(value).isoformat()
         except ValueError:
             pass
-    raise ValueError('is not a date. Write "2026-11-21", or "today"')
+    raise ValueError(
+        'is not a date. Write "2026-11-21", "today", or a computed day like "{latest}", '
+        '"{earliest:name of a column}" or "{last_publication+30d}"'
+    )
+
+
+def _computing(value: str) -> str:
+    """Refuse a computed value that is misspelt; other braces are the text's own."""
+    for found in _BRACES.finditer(value):
+        near = get_close_matches(found[1], COMPUTED, n=1, cutoff=0.75)
+        if near and not computed_names(found[0]):
+            raise ValueError(
+                f"has {found[0]}, which is no computed value. Write {{{near[0]}}}, with "
+                "“:column” after earliest and latest only, and “+30d” after a day"
+            )
+    return value
 
 
 def _timezone(value: str) -> str:
@@ -263,8 +290,10 @@ Share = Annotated[float, BeforeValidator(_share)]
 PathText = Annotated[Path, BeforeValidator(_path)]
 Dataset = Annotated[str, AfterValidator(_dataset)]
 Resource = Annotated[str, AfterValidator(_resource)]
+ObjectId = Annotated[str, AfterValidator(_object_id)]
 Frequency = Annotated[str, AfterValidator(_frequency)]
 Cron = Annotated[str, AfterValidator(_cron)]
+Computing = AfterValidator(_computing)
 Day = Annotated[str, BeforeValidator(_day)]
 TimeZone = Annotated[str, AfterValidator(_timezone)]
 PortalUrl = Annotated[str, AfterValidator(_portal_url)]

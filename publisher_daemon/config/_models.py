@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from publisher_daemon import model
 from publisher_daemon.config._forms import (
+    Computing,
     Cron,
     Dataset,
     Day,
@@ -28,6 +29,7 @@ from publisher_daemon.config._forms import (
     Listen,
     Marker,
     Match,
+    ObjectId,
     PathText,
     PortalUrl,
     PromFile,
@@ -172,7 +174,7 @@ class CoverageSettings(_Section):
     """temporal_coverage: the period the data is about."""
 
     start: Day
-    end: Day
+    end: Day | None = None
 
 
 class SpatialSettings(_Section):
@@ -186,34 +188,48 @@ class DatasetSettings(_Section):
     """[[datasets]]: metadata kept in step; what is not named is never touched."""
 
     id: Dataset
+    create: bool = False
+    organization: ObjectId | None = None
     refresh: Cron | None = None
     refresh_every: Duration | None = None
-    title: _Title | None = None
+    timezone: TimeZone | None = None
+    on_drift: Literal["keep", "enforce"] | None = None
+    title: Annotated[_Title, Computing] | None = None
     acronym: _Text | None = None
-    description: _Description | None = None
+    description: Annotated[_Description, Computing] | None = None
     description_file: PathText | None = None
-    description_short: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    description_short: Annotated[str, Field(min_length=1, max_length=200), Computing] | None = None
     tags: tuple[Tag, ...] | None = None
     license: _Text | None = None
     frequency: Frequency | None = None
     frequency_date: Day | None = None
     temporal_coverage: CoverageSettings | None = None
     spatial: SpatialSettings | None = None
-    contact_points: tuple[_Text, ...] | None = None
+    contact_points: tuple[ObjectId, ...] | None = None
     # strict: the portal reads null, "" and "false" as "make it public" (portal facts, §3)
     private: StrictBool | None = None
     extras: dict[str, Any] | None = None
 
     def said(self) -> dict[str, object]:
-        """The metadata that is named, in the portal's words; ``"today"`` stays for the refresh."""
+        """The metadata that is named, in the portal's words; computed values as written."""
         said: dict[str, object] = self.model_dump(
-            mode="json",
-            exclude_none=True,
-            exclude={"id", "refresh", "refresh_every", "description_file"},
+            mode="json", exclude_none=True, exclude=_NOT_METADATA
         )
         if self.description_file is not None:
             said["description"] = read_description(self.description_file)
         return said
+
+
+_NOT_METADATA = {
+    "id",
+    "create",
+    "organization",
+    "refresh",
+    "refresh_every",
+    "timezone",
+    "on_drift",
+    "description_file",
+}
 
 
 class Settings(BaseSettings):
@@ -324,11 +340,19 @@ class Settings(BaseSettings):
             },
         )
         decisive["descriptions"] = [
-            read_description(each.description_file)
+            _description_or_why(each.description_file)
             for each in self.datasets
             if each.description_file is not None
         ]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def _description_or_why(path: Path) -> str:
+    """The text, or why there is none: a service that runs must not end with the file."""
+    try:
+        return read_description(path)
+    except ConfigInvalid as error:
+        return error.message
 
 
 def read_description(path: Path) -> str:

@@ -10,12 +10,14 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from types import FrameType
 
 import structlog
 
-from publisher_daemon.config import Settings, looks_like_dataset_id
+from publisher_daemon.catalogue import Facts, without_values
+from publisher_daemon.config import DatasetSettings, Settings, looks_like_dataset_id
 from publisher_daemon.errors import (
     Exchange,
     PortalError,
@@ -25,6 +27,7 @@ from publisher_daemon.ledger import DatasetFacts, Ledger
 from publisher_daemon.model import DatasetId, Hint, Policy, Reason, Report, Watch
 from publisher_daemon.portal import Portal
 from publisher_daemon.reconcile import Gate, Reconciler
+from publisher_daemon.reconcile.creating import Creator, NewDataset
 from publisher_daemon.reconcile.metadata import Refreshed
 from publisher_daemon.refresh import Refreshes
 
@@ -48,6 +51,8 @@ class Office:
     policy: Callable[[], Policy]
     vocabulary: Vocabulary
     refreshes: Refreshes
+    #: the datasets that would be made first; only where nothing is to be changed
+    unmade: tuple[NewDataset, ...] = ()
 
     @property
     def datasets(self) -> tuple[DatasetId, ...]:
@@ -117,19 +122,46 @@ def open_portal(
 def resolve_slugs(
     settings: Settings, portal: Portal, ledger: Ledger, *, pin: bool
 ) -> dict[str, DatasetId]:
-    """The id of each dataset named by a slug: asked once, then kept, as slugs move with titles."""
+    """The id of each dataset named otherwise: asked once, then kept, as slugs move with titles.
+
+    Makes those that say `create = true` and are not there; ``pin`` False leaves them out.
+    """
     pinned: dict[str, DatasetId] = {}
+    wanted = {each.id: each for each in settings.datasets if each.create}
+    creator = Creator(portal, ledger, grace=settings.daemon.grace, clock=time.time)
     for name in settings.datasets_named():
         if looks_like_dataset_id(name):
             continue
         known = ledger.pinned(name)
-        if known is None:
+        if known is None and name in wanted:
+            new = new_dataset(wanted[name])
+            if pin:
+                known = creator.make(new)
+            elif (found := creator.find(new)) is not None:
+                known = found.id
+            else:
+                continue
+        elif known is None:
             known = portal.resolve(name).id
             if pin:
                 ledger.pin(name, known)
             log.info("dataset.pinned", slug=name, dataset=known)
         pinned[name] = known
     return pinned
+
+
+def new_dataset(said: DatasetSettings) -> NewDataset:
+    """The dataset that this section wants to exist; what no file tells yet is left for later."""
+    fields = said.said()
+    facts = Facts(datetime.fromtimestamp(time.time(), UTC).date())
+    title = without_values(str(fields["title"]), facts) or said.id
+    return NewDataset(
+        name=said.id,
+        title=title,
+        description=without_values(str(fields["description"]), facts) or title,
+        private=said.private is not False,
+        organization=said.organization,
+    )
 
 
 def build(
@@ -175,7 +207,7 @@ def build(
         stopping=stopping,
         cut=cut,
     )
-    refreshes = Refreshes(settings, pinned, portal, ledger)
+    refreshes = Refreshes(settings, pinned, portal, ledger, folders, keep=pin)
     return Office(
         settings,
         portal,
@@ -187,6 +219,11 @@ def build(
         policy,
         vocabulary,
         refreshes,
+        unmade=tuple(
+            new_dataset(each)
+            for each in settings.datasets
+            if each.create and not looks_like_dataset_id(each.id) and each.id not in pinned
+        ),
     )
 
 

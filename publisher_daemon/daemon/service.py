@@ -177,9 +177,9 @@ class Daemon:
         for dataset in office.datasets:
             schedule.add_every(dataset, self._settings.daemon.rescan_every, Reason.RESCAN)
         for dataset in office.refreshes.datasets:
-            line, every = office.refreshes.schedule_of(dataset)
+            line, every, zone = office.refreshes.schedule_of(dataset)
             if line is not None:
-                schedule.add_cron(dataset, line)
+                schedule.add_cron(dataset, line, zone)
             elif every is not None:
                 schedule.add_every(dataset, every, Reason.REFRESH)
         teller = Teller(office, self._metrics, watcher.health)

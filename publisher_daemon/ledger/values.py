@@ -28,6 +28,18 @@ class DatasetFacts:
     refresh_settings: str = ""
     #: what would raise its quality score on the portal, in words
     missing: tuple[str, ...] = ()
+    #: the score itself, from 0 to 1, and why the portal shows it as late
+    quality: float | None = None
+    late: str | None = None
+    #: as the portal counts them; None where it does not
+    views: int | None = None
+    downloads: int | None = None
+    #: fields a colleague changed and that stay so: {"field", "ours", "theirs"}
+    drifts: tuple[Mapping[str, object], ...] = ()
+    #: fields that wait for a person: the same, and "why"
+    held_fields: tuple[Mapping[str, object], ...] = ()
+    #: files that the portal could not use: {"title", "url", "why"}
+    problems: tuple[Mapping[str, object], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ def answer_attempts(desk: Desk) -> None:
                 _answer_withdraw(desk, attempt)
             case "describe" | "identify":
                 _answer_words(desk, attempt)
+            case "create":
+                pass  # of a dataset, not of a file: answered before there is anything to plan
             case _:
                 assert_never(attempt.kind)
 

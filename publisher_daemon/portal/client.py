@@ -20,7 +20,6 @@ from publisher_daemon.errors import (
     Exchange,
     NotThere,
     OutcomeUnknown,
-    PortalError,
     PortalRefused,
     PortalUnreachable,
 )
@@ -124,32 +123,65 @@ class Portal:
 
     def extensions(self) -> frozenset[str]:
         """The extensions the portal says it accepts, lower case, without the dot."""
-        found = self._calls.read("/api/1/datasets/extensions/")
-        return frozenset(str(one).lower().lstrip(".") for one in found)
+        found = self._vocabulary("/api/1/datasets/extensions/")
+        return frozenset(one.lower().lstrip(".") for one in found)
 
     def frequencies(self) -> frozenset[str]:
         """The update frequencies the portal knows, by id."""
-        return self._vocabulary("frequencies")
+        return self._vocabulary("/api/1/datasets/frequencies/", "id")
 
     def licenses(self) -> frozenset[str]:
         """The licences the portal knows, by id; another one would clear the dataset's licence."""
-        return self._vocabulary("licenses")
+        return self._vocabulary("/api/1/datasets/licenses/", "id")
 
     def resource_types(self) -> frozenset[str]:
         """The types of resource the portal knows, by id."""
-        return self._vocabulary("resource_types")
+        return self._vocabulary("/api/1/datasets/resource_types/", "id")
 
     def schemas(self) -> frozenset[str]:
         """The names of the schemas in the portal's catalogue; empty when it has none."""
         try:
-            found = self._calls.read("/api/1/datasets/schemas/")
+            return self._vocabulary("/api/1/datasets/schemas/", "name")
         except NotThere:
             return frozenset()
-        return frozenset(str(one["name"]) for one in found)
 
-    def _vocabulary(self, name: str) -> frozenset[str]:
-        found = self._calls.read(f"/api/1/datasets/{name}/")
-        return frozenset(str(one["id"]) for one in found)
+    def granularities(self) -> frozenset[str]:
+        """The spatial granularities the portal knows, by id."""
+        return self._vocabulary("/api/1/spatial/granularities/", "id")
+
+    def has_zone(self, zone: str) -> bool:
+        """Whether the portal knows this spatial zone."""
+        try:
+            self._calls.read(f"/api/1/spatial/zone/{_part(zone)}/")
+        except NotThere:
+            return False
+        return True
+
+    def contacts_of(self, organization: str) -> dict[str, str]:
+        """The contact points of an organisation: their names by id."""
+        return {
+            str(one["id"]): str(one.get("name") or "")
+            for page in self._pages(f"/api/1/organizations/{_part(organization)}/contacts/", {})
+            for one in page["data"]
+        }
+
+    def _vocabulary(self, path: str, key: str | None = None) -> frozenset[str]:
+        """A vocabulary: words, or objects with that key; raises PortalUnreachable otherwise."""
+        answer = self._calls.ask("GET", self._calls.base + path)
+        if answer.status >= 300:
+            self._calls.refuse(answer, wrote=False)
+        found = self._calls.parsed(answer)
+        words = found if isinstance(found, list) else [None]
+        if key is not None:
+            words = [one.get(key) if isinstance(one, Mapping) else None for one in words]
+        if not all(isinstance(one, str) for one in words):
+            raise PortalUnreachable(
+                f"the portal's answer to GET {path} is no list of words",
+                hint="Check `[portal] url`, and whether something stands between here and the "
+                "portal.",
+                exchange=answer.exchange,
+            )
+        return frozenset(words)
 
     # ------------------------------------------------------------------------------- datasets
 
@@ -184,10 +216,19 @@ class Portal:
         *,
         private: bool,
         organization: str | None = None,
-        **more: Any,
+        name: str | None = None,
     ) -> RemoteDataset:
-        """Create a dataset. Not idempotent: the same title again makes a second one."""
-        document = {"title": title, "description": description, "private": _strict(private), **more}
+        """Create a dataset that carries that name in its extras.
+
+        Not idempotent: the same title again makes a second one.
+        """
+        document: dict[str, Any] = {
+            "title": title,
+            "description": description,
+            "private": _strict(private),
+        }
+        if name is not None:
+            document["extras"] = {shapes.NAME: name}
         if organization is not None:
             document["organization"] = organization
         found = self._calls.written(
@@ -201,16 +242,19 @@ class Portal:
         """Change only these fields; ``current`` must have been read just before.
 
         ``tags`` and ``temporal_coverage`` are always sent again, since the portal wipes them when
-        they are not; ``current`` says what they are. Raises PortalError when the dataset's
-        visibility came out otherwise than meant.
+        they are not; ``current`` says what they are. Raises PortalRefused when a dataset that was
+        to be private came out public.
         """
         forbidden = sorted(shapes.NEVER_UPDATED & changes.keys())
         if forbidden:
             raise ValueError(f"never sent in an update: {', '.join(forbidden)}")
         kept = {name: current.raw[name] for name in ("tags", "temporal_coverage")}
-        # said each time: what a portal does with a dataset whose visibility is left out has changed
-        document = {"private": current.private, **kept, **changes}
-        meant = _strict(changes["private"]) if "private" in changes else current.private
+        # `true` each time it is private, since what a portal does when it is left out has changed;
+        # `false` only where a person ordered it: said of a dataset that was public a moment ago, it
+        # would publish what a colleague has just made private
+        shown = {"private": True} if current.private else {}
+        document = {**shown, **kept, **changes}
+        hidden = _strict(changes["private"]) if "private" in changes else current.private
         found = self._calls.written(
             "PUT",
             f"/api/1/datasets/{_part(dataset)}/",
@@ -218,11 +262,11 @@ class Portal:
             silence=self._silence(dataset),
         )
         updated = shapes.dataset(_document(found))
-        if updated.private is not meant:
-            now = "private" if updated.private else "PUBLIC"
-            raise PortalError(
-                f"the dataset {dataset} is now {now} on the portal, which nobody asked for",
-                hint="Look at the dataset on the portal and set its visibility there.",
+        if hidden and not updated.private:
+            raise PortalRefused(
+                f"The portal made the dataset {dataset} PUBLIC, though it was told that it is "
+                "private.",
+                hint="Make it private on the portal at once, and tell the portal's support.",
             )
         return updated
 

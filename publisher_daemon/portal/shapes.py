@@ -20,6 +20,8 @@ from publisher_daemon.naming import identity_path
 _FOLDER = "publisher-daemon:folder"
 _PATH = "publisher-daemon:path"
 _SHA1 = "publisher-daemon:sha1"
+#: where a dataset that we made says under which name
+NAME = "publisher-daemon:name"
 
 #: never sent in an update: a list of resources removes what was uploaded meanwhile, an owner takes
 #: the dataset out of its organisation (portal-facts §3.1)
@@ -87,6 +89,7 @@ def dataset(body: Mapping[str, Any]) -> RemoteDataset:
         can_edit=bool(permissions.get("edit", True)),
         can_edit_resources=bool(permissions.get("edit_resources", permissions.get("edit", True))),
         organization=organization.get("id"),
+        name=_text((body.get("extras") or {}).get(NAME)),
         raw={name: value for name, value in body.items() if name != "resources"},
     )
 
@@ -109,7 +112,16 @@ def resource(body: Mapping[str, Any]) -> RemoteResource:
         created_at=body.get("created_at") or "",
         last_modified=body.get("last_modified") or "",
         source=_identity(body.get("extras") or {}),
+        analysis={
+            name: value
+            for name, value in (body.get("extras") or {}).items()
+            if name.startswith(("analysis:", "check:"))
+        },
     )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _schema(schema: Mapping[str, Any] | None) -> str | None:

@@ -32,6 +32,7 @@ from publisher_daemon.model import (
     Standing,
     Upload,
 )
+from publisher_daemon.naming import readable
 from publisher_daemon.plan import plan
 from publisher_daemon.reconcile.acting import Actor
 from publisher_daemon.reconcile.clock import gone_back
@@ -101,6 +102,7 @@ class Reconciler:
         self._looker = Looker(folders, clock, monotonic)
         self._audited: dict[DatasetId, float] = {}
         self._shown: dict[DatasetId, RemoteDataset] = {}
+        self._told: set[tuple[ResourceKey, str, str, str]] = set()
 
     # --------------------------------------------------------------------------------- passes
 
@@ -226,6 +228,7 @@ class Reconciler:
                 break
             record = _without_grace(run.record, run.answered)
             result = plan(run.folderful(), record, remote, run.policy, self._clock())
+            self._tell_drifts(result)
             acted = False
             for action in result.actions:
                 if self._stopping():
@@ -239,6 +242,21 @@ class Reconciler:
                 break
         self._actor.verify_again(run)
         return result
+
+    def _tell_drifts(self, result: Plan) -> None:
+        """Say once what a colleague changed of a resource's words and is kept."""
+        for drift in result.drifts:
+            if drift not in self._told:
+                self._told.add(drift)
+                key, field, ours, theirs = drift
+                log.warning(
+                    "drift.found",
+                    path=readable(key.path),
+                    folder=key.folder,
+                    field=field,
+                    ours=ours,
+                    theirs=theirs,
+                )
 
     def _guard_read(self, run: Pass) -> None:
         try:

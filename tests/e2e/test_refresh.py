@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 from colleague import Api
 from launcher import Sandbox
-from producer import Producer
+from producer import Producer, events
 from proxy import Proxy
+
+from publisher_daemon.ledger import Ledger
+from publisher_daemon.model import DatasetId
 
 
 def page(producer: Producer, said: str) -> None:
@@ -109,7 +115,9 @@ def test_what_both_changed_is_held(producer: Producer, api: Api) -> None:
 
     (done,) = producer.ask("refresh", code=1)["datasets"]
 
-    assert "description" in done["trouble"]
+    assert [(one["field"], one["ours"], one["theirs"]) for one in done["held"]] == [
+        ("description", "Trois.", "Deux.")
+    ]
     assert api.dataset(producer.dataset)["description"] == "Deux."
 
 
@@ -154,3 +162,237 @@ def test_the_running_service_refreshes_when_asked(producer: Producer, api: Api) 
         (drift,) = service.wait_for("drift.found")
         assert (drift["field"], drift["theirs"]) == ("frequency", "weekly")
         assert service.stop() == 0
+
+
+# ------------------------------------------------------------------------- never made public
+
+
+def test_what_a_colleague_makes_private_while_we_write_stays_private(
+    distant: Producer, api: Api, proxy: Proxy
+) -> None:
+    page(distant, 'frequency = "daily"')
+    made_private: list[object] = []
+    proxy.rule(
+        f"PUT /api/1/datasets/{distant.dataset}/$",
+        on_request=lambda: made_private.append(api.edit_dataset(distant.dataset, private=True)),
+    )
+
+    distant.ask("refresh", code=0)
+
+    found = api.dataset(distant.dataset)
+    assert (found["private"], found["frequency"]) == (True, "daily")
+
+
+def test_a_lost_answer_neither_publishes_nor_writes_twice(
+    distant: Producer, api: Api, proxy: Proxy, portal: Sandbox
+) -> None:
+    distant.dataset = portal.new_dataset(private=True)
+    api.edit_dataset(distant.dataset, tags=["air"])
+    page(distant, 'frequency = "daily"')
+    proxy.rule("PUT /api/1/datasets/", lose_reply=True, times=1)
+
+    assert distant.call("refresh").returncode != 0
+    distant.ask("refresh", code=0)
+
+    (sent,) = proxy.seen("PUT /api/1/datasets/")
+    found = api.dataset(distant.dataset)
+    assert json.loads(sent.sent)["private"] is True
+    assert (found["private"], found["frequency"], found["tags"]) == (True, "daily", ["air"])
+
+
+def test_an_answer_that_says_public_is_an_alarm(
+    distant: Producer, api: Api, proxy: Proxy, portal: Sandbox
+) -> None:
+    distant.dataset = portal.new_dataset(private=True)
+    page(distant, 'frequency = "daily"')
+    body = json.dumps(api.dataset(distant.dataset) | {"private": False}).encode()
+    proxy.rule(
+        "PUT /api/1/datasets/", status=200, after=True, body=body, content_type="application/json"
+    )
+
+    (done,) = distant.ask("refresh", code=1)["datasets"]
+
+    assert "PUBLIC" in done["trouble"]
+    assert "PUBLIC" in distant.call("status").stdout
+
+
+def test_a_dataset_that_a_colleague_publishes_is_told(
+    producer: Producer, api: Api, portal: Sandbox
+) -> None:
+    producer.dataset = portal.new_dataset(private=True)
+    page(producer, 'frequency = "daily"')
+    producer.ask("refresh", code=0)
+    api.edit_dataset(producer.dataset, private=False)
+
+    done = producer.call("refresh")
+
+    assert events(done.stderr, "visibility.changed")
+    assert api.dataset(producer.dataset)["private"] is False
+
+
+# --------------------------------------------------------------------------- colleagues, and us
+
+
+def test_a_colleagues_tags_and_coverage_survive_our_write(producer: Producer, api: Api) -> None:
+    page(producer, 'frequency = "daily"')
+    producer.ask("refresh", code=0)
+    coverage = {"start": "2001-01-01", "end": "2002-02-02"}
+    api.edit_dataset(producer.dataset, tags=["eau", "sol"], temporal_coverage=coverage)
+    page(producer, 'frequency = "weekly"')
+
+    producer.ask("refresh", code=0)
+
+    found = api.dataset(producer.dataset)
+    assert found["tags"] == ["eau", "sol"]
+    assert {end: day[:10] for end, day in found["temporal_coverage"].items()} == coverage
+
+
+def test_a_held_field_has_its_event_and_stays_in_status(producer: Producer, api: Api) -> None:
+    page(producer, 'description = "Un."')
+    producer.ask("refresh", code=0)
+    api.edit_dataset(producer.dataset, description="Deux.")
+    page(producer, 'description = "Trois."\nfrequency = "daily"')
+
+    (line,) = events(producer.call("refresh").stderr, "field.held")
+    (view,) = producer.ask("status", code=1)["datasets"]
+
+    assert (line["field"], line["ours"], line["theirs"]) == ("description", "Trois.", "Deux.")
+    assert view["held_fields"][0]["theirs"] == "Deux."
+    assert view["refresh_trouble"] is None
+    assert "description is held" in producer.call("status").stdout
+    assert api.dataset(producer.dataset)["frequency"] == "daily"
+
+
+def test_one_dataset_may_be_enforced_and_the_others_kept(producer: Producer, api: Api) -> None:
+    page(producer, 'description = "La notre."\non_drift = "enforce"')
+    producer.ask("refresh", code=0)
+    api.edit_dataset(producer.dataset, description="La leur.")
+
+    producer.ask("refresh", code=0)
+
+    assert api.dataset(producer.dataset)["description"] == "La notre."
+
+
+def test_extras_that_others_write_meanwhile_are_kept(
+    distant: Producer, api: Api, proxy: Proxy
+) -> None:
+    page(distant, 'extras = { "ours:theme" = "air" }\nfrequency = "daily"')
+    path = f"2/datasets/{distant.dataset}/extras/"
+    proxy.rule(
+        "PUT .*/extras/", on_request=lambda: api.json("PUT", path, payload={"theirs": "kept"})
+    )
+
+    distant.ask("refresh", code=0)
+
+    assert api.dataset(distant.dataset)["extras"] == {"theirs": "kept", "ours:theme": "air"}
+
+
+def test_a_colleagues_words_on_a_resource_are_kept_and_told(producer: Producer, api: Api) -> None:
+    producer.rules = '\n[[folders.resources]]\nmatch = "*.csv"\ndescription = "La notre."\n'
+    producer.drop("a.csv", b"a\n1\n")
+    resource = producer.once()["a.csv"]["resource_id"]
+    api.edit_resource(producer.dataset, resource, description="La leur.")
+
+    (line,) = events(producer.call("once").stderr, "drift.found")
+
+    assert (line["path"], line["field"], line["theirs"]) == ("a.csv", "description", "La leur.")
+    assert api.resource(producer.dataset, resource)["description"] == "La leur."
+
+
+# ------------------------------------------------------------------------------ computed values
+
+
+def test_computed_values_follow_the_files_of_the_folder(producer: Producer, api: Api) -> None:
+    page(
+        producer,
+        'description = "{files} fichiers, du {earliest:Jour} au {latest:jour}."\n'
+        'temporal_coverage = { start = "{earliest}", end = "{latest}" }\n'
+        'frequency_date = "{last_publication+30d}"',
+    )
+    producer.drop("mesures_2023.csv", "station;Jour\nA;31/12/2023\nB;01/02/2023\n".encode("cp1252"))
+    producer.once()
+    first = api.dataset(producer.dataset)
+    producer.drop("mesures_2024.csv", b"jour,valeur\n2024-03-01,1\n,\n2024-02-01,2\n")
+    producer.once()
+
+    producer.ask("refresh", code=0)
+
+    found = api.dataset(producer.dataset)
+    assert first["description"] == "1 fichiers, du 2023-02-01 au 2023-12-31."
+    assert found["description"] == "2 fichiers, du 2023-02-01 au 2024-03-01."
+    assert found["temporal_coverage"]["end"].startswith("2024-12-31")
+    assert found["frequency_date"]
+    assert producer.ask("refresh", code=0)["datasets"][0]["changed"] == {}
+
+
+def test_a_value_that_no_file_gives_is_held_and_the_page_keeps_its_own(
+    producer: Producer, api: Api
+) -> None:
+    producer.drop("a.csv", b"a\n1\n")
+    page(producer, 'frequency_date = "{latest:jour}"\nfrequency = "daily"')
+
+    producer.once(code=None)
+
+    (view,) = producer.ask("status", code=1)["datasets"]
+    assert "column “jour”" in view["held_fields"][0]["why"]
+    assert api.dataset(producer.dataset)["frequency"] == "daily"
+
+
+def test_a_description_file_is_read_at_each_refresh(producer: Producer, api: Api) -> None:
+    text = producer.home / "about.md"
+    text.write_text("# Un\n")
+    page(producer, 'description_file = "about.md"')
+    with producer.start() as service:
+        service.wait_for("dataset.refreshed")
+        text.write_text("# Deux\n")
+        producer.ask("refresh", code=0)
+        service.wait_for("dataset.refreshed", 2)
+        assert api.dataset(producer.dataset)["description"] == "# Deux"
+
+        text.unlink()
+        ledger = Ledger(producer.state)
+        ledger.ask("refresh", DatasetId(producer.dataset), None, None)
+        ledger.close()
+
+        (refused,) = service.wait_for("dataset.refused")
+        assert "cannot be read" in refused["why"]
+        assert service.stop() == 0
+
+
+# ---------------------------------------------------------------------------------- in its time
+
+
+def test_a_refresh_missed_while_the_machine_was_off_happens_once_at_start(
+    producer: Producer, api: Api, proxy: Proxy
+) -> None:
+    producer.url = proxy.url
+    page(producer, 'refresh = "0 6 * * *"\nfrequency = "daily"')
+    producer.once()
+    api.edit_dataset(producer.dataset, frequency="weekly")
+    with_ledger = Ledger(producer.state)
+    facts = with_ledger.datasets()[DatasetId(producer.dataset)]
+    assert facts.last_refresh is not None
+    with_ledger.remember_dataset(replace(facts, last_refresh=facts.last_refresh - 3 * 86400))
+    with_ledger.close()
+
+    with producer.start() as service:
+        (drift,) = service.wait_for("drift.found")
+        assert drift["field"] == "frequency"
+        assert service.stop() == 0
+
+    (view,) = producer.ask("status", code=0)["datasets"]
+    assert view["drifts"][0]["theirs"] == "weekly"
+    assert view["last_refresh"] < view["next_refresh"]
+
+
+def test_status_says_how_to_earn_each_missing_quality_point(producer: Producer, api: Api) -> None:
+    page(producer, 'license = "lov2"')
+    producer.ask("refresh", code=0)
+
+    (view,) = producer.ask("status", code=0)["datasets"]
+    shown = producer.call("status").stdout
+
+    missing = [name for name, ok in api.dataset(producer.dataset)["quality"].items() if ok is False]
+    assert len(view["quality_missing"]) == len(missing) > 2
+    assert 0 < view["quality_score"] < 1
+    assert shown.count("to earn a point") == len(missing)

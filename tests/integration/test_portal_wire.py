@@ -377,3 +377,13 @@ def test_several_threads_share_one_portal(stage: Stage) -> None:
             thread.join(30)
 
     assert not failures
+
+
+@pytest.mark.parametrize("body", [b'{"hello": 1}', b"[1, 2]", b'[{"name": "x"}]', b"null", b'"x"'])
+def test_a_vocabulary_of_another_shape_is_no_answer(body: bytes) -> None:
+    with Scripted(answering("200 OK", body)) as server:
+        portal = Portal(server.url, KEY)
+        for ask in (portal.frequencies, portal.licenses, portal.extensions):
+            with pytest.raises(PortalUnreachable, match="no list of words"):
+                ask()
+        portal.close()

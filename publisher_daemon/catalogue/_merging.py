@@ -1,0 +1,250 @@
+"""Decides field by field what to write on a page, without undoing a colleague.
+
+Each field is merged three ways (``merge``): what we last applied, what the configuration says, what
+the portal shows. Values are compared as the portal would store them, so that a tag written with an
+accent, or a date with a time, is no difference. A computed value that moves by itself is no change
+of the configuration: its base remembers how it was written too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from anyascii import anyascii
+
+from publisher_daemon.catalogue._computing import Facts, NoValue, compute, has_values
+from publisher_daemon.merge import Verdict, merge
+
+#: Texts: the portal trims them and folds line ends.
+_TEXTS = frozenset({"title", "acronym", "description", "description_short"})
+#: What the portal shows for "nothing said" (portal-facts §2.7, §3.1); sent back it would be stored.
+_UNSAID = {"license": "notspecified", "frequency": "unknown"}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field of the dataset, and what becomes of it."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One field that is not written until a person decides."""
+
+    field: str
+    ours: Any
+    theirs: Any
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataPlan:
+    """What to write, what was left to a colleague, and the merge base once it is written."""
+
+    changes: tuple[Change, ...] = ()
+    applied: Mapping[str, Any] = field(default_factory=dict)
+    #: (field, configured, found on the portal): a colleague's, kept
+    drifts: tuple[Change, ...] = ()
+    held: tuple[Held, ...] = ()
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The fields to send."""
+        return {change.field: change.after for change in self.changes}
+
+    @property
+    def publishes(self) -> bool:
+        """Whether it makes a private dataset public; only ever because a person wrote so."""
+        return any(one.field == "private" and one.after is False for one in self.changes)
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to write, and nothing to tell."""
+        return not (self.changes or self.drifts or self.held)
+
+
+def plan_metadata(
+    configured: Mapping[str, Any],
+    applied: Mapping[str, Any],
+    found: Mapping[str, Any],
+    *,
+    facts: Facts,
+    enforce: bool = False,
+) -> MetadataPlan:
+    """Decide field by field; what is not configured is never touched, and leaves the base."""
+    changes: list[Change] = []
+    drifts: list[Change] = []
+    held: list[Held] = []
+    base: dict[str, Any] = {}
+    computed: dict[str, Any] = {}
+    before = _base(applied)
+    written = applied.get(_COMPUTED) or {}
+    for name, said in sorted(_flat(configured).items()):
+        shown = _as_stored(name, _found(name, found))
+        try:
+            value = compute(said, facts)
+            wanted = _as_stored(name, value)
+            _fits(name, wanted)
+        except NoValue as why:
+            held.append(Held(name, said, shown, str(why)))
+            base |= {name: before[name]} if name in before else {}
+            continue
+        if has_values(said):
+            computed[name] = said
+        verdict = merge(before.get(name), wanted, shown, enforce=enforce)
+        if verdict is Verdict.CLASH and written.get(name) == said and has_values(said):
+            # the configuration is as it was, only its value moved on
+            verdict = Verdict.DRIFT
+        match verdict:
+            case Verdict.SAME:
+                base[name] = wanted
+            case Verdict.APPLY:
+                base[name] = wanted
+                changes.append(Change(name, shown, wanted))
+            case Verdict.DRIFT:
+                base[name] = before[name]
+                drifts.append(Change(name, wanted, shown))
+            case Verdict.CLASH:
+                base[name] = before[name]
+                computed |= {name: written[name]} if name in written else {}
+                held.append(Held(name, wanted, shown, _CLASH))
+            case Verdict.UNMANAGED:  # _flat leaves out what is not said
+                pass
+    gathered = _gathered(changes, found)
+    return _coverage_in_order(
+        MetadataPlan(
+            gathered,
+            base | ({_COMPUTED: computed} if computed else {}),
+            tuple(drifts),
+            tuple(held),
+        ),
+        before,
+    )
+
+
+#: in the merge base: how the computed values were written in the configuration
+_COMPUTED = "computed"
+_CLASH = (
+    "It was changed both in the configuration and on the portal. Write the portal's value in the "
+    'configuration, or set `on_drift = "enforce"` for this dataset.'
+)
+_INNER = ("temporal_coverage", "spatial", "extras")
+#: the portal's limits, in characters (portal-facts §3.6)
+_LONGEST = {"title": 350, "description": 100_000, "description_short": 200}
+
+
+def _base(applied: Mapping[str, Any]) -> dict[str, Any]:
+    """The merge base, each inner key a field of its own."""
+    base = {name: value for name, value in applied.items() if name != _COMPUTED}
+    whole = base.pop("temporal_coverage", None)
+    if isinstance(whole, Mapping):  # as it was kept once
+        base |= {f"temporal_coverage.{end}": said for end, said in whole.items()}
+    return base
+
+
+def _fits(name: str, value: Any) -> None:
+    """Raise NoValue when a text, once its values are in it, is longer than the portal takes."""
+    most = _LONGEST.get(name)
+    if most is not None and not 0 < len(value) <= most:
+        raise NoValue(
+            f"It has {len(value)} characters once its values are in it; the portal takes 1 to "
+            f"{most}."
+        )
+
+
+def _coverage_in_order(plan: MetadataPlan, before: Mapping[str, Any]) -> MetadataPlan:
+    """Hold a period that ends before it starts: the portal would swap the two, and say nothing."""
+    for change in plan.changes:
+        start, end = (
+            (change.after.get("start"), change.after.get("end"))
+            if change.field == "temporal_coverage"
+            else (None, None)
+        )
+        if start and end and end < start:
+            base = {
+                name: value
+                for name, value in plan.applied.items()
+                if not name.startswith("temporal_coverage.")
+            }
+            base |= {
+                name: value
+                for name, value in before.items()
+                if name.startswith("temporal_coverage.")
+            }
+            why = f"The period would end on {end}, before it starts on {start}."
+            return replace(
+                plan,
+                changes=tuple(one for one in plan.changes if one is not change),
+                applied=base,
+                held=(*plan.held, Held(change.field, change.after, change.before, why)),
+            )
+    return plan
+
+
+def _flat(configured: Mapping[str, Any]) -> dict[str, Any]:
+    """Each inner key of these is a field of its own: ``extras.theme``."""
+    flat: dict[str, Any] = {}
+    for name, value in configured.items():
+        if name in _INNER and isinstance(value, Mapping):
+            flat |= {f"{name}.{inner}": said for inner, said in value.items() if said is not None}
+        elif value is not None:
+            flat[name] = value
+    return flat
+
+
+def _gathered(changes: list[Change], found: Mapping[str, Any]) -> tuple[Change, ...]:
+    """The changes as the portal takes them: extras whole, since sending some drops the others."""
+    whole: dict[str, Change] = {}
+    for change in changes:
+        name, _, inner = change.field.partition(".")
+        if not inner:
+            whole[name] = change
+            continue
+        kept = found.get(name)
+        before = dict(kept) if isinstance(kept, Mapping) else {}
+        if name == "temporal_coverage":
+            before = {end: said[:10] for end, said in before.items() if said is not None}
+        known = whole.get(name)
+        # the portal merges what it is sent of `spatial` with the rest of it
+        after = dict(known.after) if known else ({} if name == "spatial" else dict(before))
+        after[inner] = change.after
+        whole[name] = Change(name, before, after)
+    return tuple(whole[name] for name in sorted(whole))
+
+
+def _found(name: str, found: Mapping[str, Any]) -> Any:
+    outer, _, inner = name.partition(".")
+    value = found.get(outer)
+    return value.get(inner) if inner and isinstance(value, Mapping) else None if inner else value
+
+
+def _as_stored(name: str, value: Any) -> Any:
+    """The value as the portal keeps it."""
+    if value is None:
+        return _UNSAID.get(name)
+    if name in _TEXTS:
+        return str(value).replace("\r\n", "\n").strip()
+    if name == "tags":
+        return sorted({slug for tag in value if (slug := _slug(str(tag)))})
+    if name in {"license", "frequency", "organization"}:
+        return value.get("id") if isinstance(value, Mapping) else value
+    if name in {"frequency_date", "temporal_coverage.start", "temporal_coverage.end"}:
+        return str(value)[:10]
+    if name == "contact_points":
+        return sorted(one["id"] if isinstance(one, Mapping) else str(one) for one in value)
+    if name == "spatial.granularity" and isinstance(value, Mapping):
+        return value.get("id")
+    if name == "spatial.zones":
+        return sorted(one["id"] if isinstance(one, Mapping) else str(one) for one in value)
+    return value
+
+
+def _slug(tag: str) -> str:
+    """A tag as the portal slugs it (portal-facts §3.1)."""
+    return re.sub(r"[^a-z0-9]+", "-", anyascii(tag).lower().replace("'", "")).strip("-")

@@ -1,0 +1,181 @@
+"""Which dataset's page is due, its refresh, and what is kept of it.
+
+Due is: never done, the schedule's time has passed since the last time (also while the machine was
+off: then once), or the configuration changed since. A failure is not "done": it stays due.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import structlog
+
+from publisher_daemon.catalogue import (
+    Facts,
+    MetadataPlan,
+    columns_of,
+    late_words,
+    missing_points,
+)
+from publisher_daemon.config import Settings
+from publisher_daemon.errors import ConfigInvalid, PortalError, PortalRefused
+from publisher_daemon.folder import Folder
+from publisher_daemon.ledger import DatasetFacts, Ledger
+from publisher_daemon.model import DatasetId, RemoteDataset
+from publisher_daemon.portal import Portal
+from publisher_daemon.reconcile.metadata import Refreshed, Refresher, Wish
+from publisher_daemon.refresh._files import FactsOfFiles
+from publisher_daemon.schedule import next_refresh
+
+log = structlog.get_logger(__name__)
+
+
+class Refreshes:
+    """The datasets whose page the configuration keeps; ``keep`` False only looks."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        pinned: Mapping[str, DatasetId],
+        portal: Portal,
+        ledger: Ledger,
+        folders: Mapping[tuple[DatasetId, str], Folder],
+        *,
+        keep: bool = True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._clock = clock
+        self._keep = keep
+        self._files = FactsOfFiles(ledger, folders, clock)
+        self._said = {pinned.get(each.id, DatasetId(each.id)): each for each in settings.datasets}
+        self._refresher = Refresher(portal, ledger, self._wish, facts=self._facts)
+
+    def _wish(self, dataset: DatasetId) -> Wish:
+        """What is configured now: a description may be a file; raises ConfigInvalid."""
+        said = self._said[dataset]
+        on_drift = said.on_drift or self._settings.daemon.on_drift
+        return Wish(said.said(), enforce=on_drift == "enforce")
+
+    def _facts(self, dataset: DatasetId) -> Facts:
+        columns = columns_of(self._wish(dataset).fields)
+        return self._files.of(dataset, self._zone(dataset), columns, keep=self._keep)
+
+    def _zone(self, dataset: DatasetId) -> str:
+        return self._said[dataset].timezone or self._settings.daemon.timezone
+
+    @property
+    def datasets(self) -> tuple[DatasetId, ...]:
+        """The datasets that have a [[datasets]] section, in the configuration's order."""
+        return tuple(self._said)
+
+    def schedule_of(self, dataset: DatasetId) -> tuple[str | None, float | None, str]:
+        """The cron line, the interval in seconds (None is none), and the timezone."""
+        said = self._said[dataset]
+        return said.refresh, said.refresh_every, self._zone(dataset)
+
+    def due(self, dataset: DatasetId) -> bool:
+        """Whether its page must be looked at now."""
+        said = self._said.get(dataset)
+        if said is None:
+            return False
+        facts = self._ledger.datasets().get(dataset) or DatasetFacts(dataset)
+        if facts.last_refresh is None or facts.refresh_settings != self._settings.digest():
+            return True
+        if facts.last_refresh > self._clock():
+            return True  # the clock went back: it would not be due again before that instant
+        line, every, zone = self.schedule_of(dataset)
+        if line is not None:
+            return next_refresh(dataset, line, facts.last_refresh, zone) <= self._clock()
+        return every is not None and facts.last_refresh + every <= self._clock()
+
+    def look(self, dataset: DatasetId) -> tuple[RemoteDataset, MetadataPlan]:
+        """What a refresh would write; raises PortalError."""
+        return self._refresher.look(dataset)
+
+    def run(self, dataset: DatasetId) -> Refreshed:
+        """Refresh now, and remember; raises PortalError when the portal is away."""
+        try:
+            done = self._refresher.refresh(dataset)
+        except PortalRefused as error:
+            why = error.sentence
+            log.error("dataset.refused", dataset=dataset, why=why, sentry_id=error.sentry_id)  # noqa: TRY400 - the sentence says it all
+            done = Refreshed(dataset, "", trouble=why)
+        except ConfigInvalid as error:
+            # its description's file is gone, or grew too long, since the service started
+            log.error("dataset.refused", dataset=dataset, why=error.sentence)  # noqa: TRY400
+            done = Refreshed(dataset, "", trouble=error.sentence)
+        except PortalError as error:
+            self._remember(dataset, None, trouble=error.sentence)
+            raise
+        self._remember(dataset, done, trouble=done.trouble)
+        return done
+
+    def _remember(self, dataset: DatasetId, done: Refreshed | None, trouble: str | None) -> None:
+        facts = self._ledger.datasets().get(dataset) or DatasetFacts(dataset)
+        facts = replace(facts, refresh_trouble=trouble)
+        if done is not None:
+            facts = replace(
+                facts, last_refresh=self._clock(), refresh_settings=self._settings.digest()
+            )
+            facts = replace(
+                facts,
+                drifts=tuple(
+                    {"field": one.field, "ours": one.before, "theirs": one.after}
+                    for one in done.drifts
+                ),
+                held_fields=tuple(
+                    {"field": one.field, "ours": one.ours, "theirs": one.theirs, "why": one.why}
+                    for one in done.held
+                ),
+                problems=tuple(
+                    {"title": title, "url": url, "why": why} for title, url, why in done.problems
+                ),
+            )
+            if done.shown is not None:
+                facts = self._read(facts, done.shown)
+        self._ledger.remember_dataset(facts)
+
+    def _read(self, before: DatasetFacts, shown: RemoteDataset) -> DatasetFacts:
+        """What the portal says of the dataset now; what is new and worth knowing is told."""
+        raw = shown.raw
+        quality, metrics = raw.get("quality"), raw.get("metrics")
+        score = quality.get("score") if isinstance(quality, Mapping) else None
+        counts = metrics if isinstance(metrics, Mapping) else {}
+        facts = replace(
+            before,
+            title=shown.title,
+            page=shown.page,
+            slug=shown.slug,
+            organization=shown.organization,
+            private=shown.private,
+            quality=float(score) if isinstance(score, int | float) else None,
+            missing=missing_points(raw),
+            late=late_words(raw),
+            # zero is also what a portal without its metrics service says
+            views=_count(counts.get("views")),
+            downloads=_count(counts.get("resources_downloads")),
+        )
+        if (facts.quality, facts.missing) != (before.quality, before.missing):
+            log.info(
+                "quality.read", dataset=shown.id, score=facts.quality, missing=list(facts.missing)
+            )
+        if facts.late and facts.late != before.late:
+            log.warning("dataset.delayed", dataset=shown.id, why=facts.late)
+        if before.private is not None and facts.private is not before.private:
+            log.warning(
+                "visibility.changed", dataset=shown.id,
+                why=f"The dataset was {_seen(before.private)}, and is {_seen(shown.private)} now.",
+            )  # fmt: skip
+        return facts
+
+
+def _count(found: object) -> int | None:
+    return found if isinstance(found, int) and found > 0 else None
+
+
+def _seen(private: bool) -> str:
+    return "private" if private else "public"
