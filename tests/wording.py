@@ -31,7 +31,7 @@ SPEAKING = (
     "plan", "settle.py", "folder", "portal", "reconcile", "status.py", "refresh", "catalogue",
     "errors.py", "retry.py", "watcher", "ledger/_store.py", "ledger/place.py", "daemon/office.py",
     "cli/opening.py", "cli/asking.py", "cli/looking.py", "cli/showing.py", "cli/planning.py",
-    "cli/refreshing.py", "cli/service.py", "cli/supporting.py",
+    "cli/refreshing.py", "cli/deleting.py", "cli/service.py", "cli/supporting.py",
 )  # fmt: skip
 #: What may stand before the words of a line (``cli.showing``).
 LEAD = re.compile(r"^[\s!→-]+")

@@ -39,6 +39,7 @@ VERBS = {
     "refresh": ("refreshing", "the scheduled metadata refresh, now"),
     "release": ("asking", "let through a file that a check holds"),
     "rollback": ("asking", "publish an earlier version again"),
+    "delete": ("deleting", "delete a dataset or a resource for good, its title typed back"),
     "support": ("supporting", "the report the portal's support asks for, redacted"),
     "health": ("dropin", "is the service alive and getting on? exit 0 or 1 (for health checks)"),
     "systemd-dropin": ("dropin", "print the systemd drop-in that shows it its folders only"),
@@ -104,6 +105,10 @@ def parser() -> argparse.ArgumentParser:
     made["refresh"].add_argument("dataset", nargs="?", metavar="DATASET")
     made["rollback"].add_argument(
         "--to", required=True, metavar="WHEN", help="previous, a date, or a sha1"
+    )
+    made["delete"].add_argument("id", metavar="DATASET|RESOURCE")
+    made["delete"].add_argument(
+        "--title", metavar="TITLE", help="its title, exactly (without: it is asked for)"
     )
     made["support"].add_argument("id", nargs="?", metavar="ID")
     made["support"].add_argument("--bundle", type=Path, metavar="FILE", nargs="?", const=Path())

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ValidationError
 
+from publisher_daemon.catalogue import has_values
 from publisher_daemon.cli import toml
 from publisher_daemon.config import DatasetSettings, RuleSettings
 from publisher_daemon.model import RemoteDataset, RemoteResource
@@ -86,10 +87,39 @@ def _metadata(dataset: RemoteDataset) -> Iterator[str]:
         fields["contact_points"] = [
             each["id"] if isinstance(each, Mapping) else each for each in contacts
         ]
-    fields["private"] = dataset.private
+    # `private = false` is an order to publish, which nobody has given
+    fields["private"] = dataset.private or None
+    fields["extras"] = _extras(raw.get("extras"))
     yield "# What is named here is kept in step with the portal; what is not is never touched."
     yield "[[datasets]]"
     yield from _fields(DatasetSettings, fields, required=("id",))
+    if not dataset.private:
+        yield "# It is public; `private = true` would hide it."
+
+
+#: extras of the portal's own services, and ours (portal-facts §9.7)
+_NOT_OURS_TO_SAY = ("transport:", "recommendations", "publisher-daemon:", "dcat", "harvest", "geop")
+
+
+def _extras(found: Any) -> Mapping[str, object] | None:
+    """The extras that people wrote, as far as TOML has a word for their values."""
+    if not isinstance(found, Mapping):
+        return None
+    return {
+        str(name): value
+        for name, value in found.items()
+        if not str(name).startswith(_NOT_OURS_TO_SAY)
+        and _has_words(value)
+        and not has_values(value)
+    }
+
+
+def _has_words(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return all(map(_has_words, value.values()))
+    if isinstance(value, list):
+        return all(map(_has_words, value))
+    return value is not None
 
 
 def _spatial(found: Any) -> Mapping[str, object] | None:
@@ -112,6 +142,8 @@ def _fields(
         if why is None and name in ("title", "description") and "match" in fields:
             # in a rule, braces take a part of the file's name, and this one has no parts
             why = "it holds {braces}" if parts_of(str(said)) else None
+        if why is None and "id" in fields and has_values(said):
+            why = "it holds what would be a computed value"
         if why is None:
             yield line
         else:

@@ -270,6 +270,16 @@ class Portal:
             )
         return updated
 
+    def delete_dataset(self, dataset: DatasetId) -> None:
+        """Delete the dataset; raises NotThere when it is gone already."""
+        path = f"/api/1/datasets/{_part(dataset)}/"
+        self._calls.write("DELETE", path, silence=self._silence(dataset))
+
+    def find_resource(self, resource: ResourceId) -> tuple[DatasetId, RemoteResource]:
+        """A resource, and the dataset it is in; raises NotThere."""
+        found = self._calls.read(f"/api/2/datasets/resources/{_part(resource)}/")
+        return DatasetId(str(found["dataset_id"])), shapes.resource(found["resource"])
+
     def identify_dataset(self, dataset: DatasetId, extras: Mapping[str, Any]) -> None:
         """Merge these extras into the dataset's; its freshness does not move."""
         self._merge(f"/api/2/datasets/{_part(dataset)}/extras/", extras, dataset)

@@ -17,6 +17,7 @@ import pytest
 from colleague import Api
 from launcher import Sandbox
 from producer import Producer
+from proxy import Proxy
 
 from publisher_daemon.config import load
 
@@ -244,6 +245,54 @@ def test_import_says_as_comments_what_the_configuration_cannot_hold(
 
     assert '#title = "Mesures {annee}"' in text
     assert len(tomllib.loads(text)["folders"][0]["resources"]) == 3
+
+
+def test_what_is_imported_leaves_nothing_to_do(
+    producer: Producer, api: Api, portal: Sandbox, proxy: Proxy
+) -> None:
+    api.upload(producer.dataset, "a.csv", b"a;b\n1;2\n")
+    api.upload(producer.dataset, "b.csv", b"x")
+    contact = api.json("GET", f"1/organizations/{portal.orgs['ville']}/contacts/")["data"][0]["id"]
+    api.edit_dataset(
+        producer.dataset,
+        title='Qualité « de l\'air » \\ "NO₂"',
+        acronym="QA",
+        description='# Titre\n\n"guillemets", \\ et """trois"""\tet une tabulation',
+        description_short="Court",
+        tags=["air", "eau"],
+        license="lov2",
+        frequency="daily",
+        frequency_date="2027-01-01",
+        temporal_coverage={"start": "2020-01-01", "end": None},
+        spatial={"granularity": "poi"},
+        contact_points=[contact],
+        extras={"theirs:theme": "air", "theirs:list": [1, {"a": True}], "none": "{latest}"},
+    )
+    before = api.dataset(producer.dataset)
+    text = producer.ask("import", producer.dataset, code=0)["toml"]
+    producer.configure()
+    head = producer.config.read_text().split("[[folders]]")[0].replace(producer.url, proxy.url)
+    imported = re.sub(r'^path = ".*"', f'path = "{producer.folder}"', text, flags=re.MULTILINE)
+    (producer.home / "imported.toml").write_text(head + imported)
+
+    def call(verb: str) -> str:
+        done = subprocess.run(
+            [*producer.command()[:-1], str(producer.home / "imported.toml"), verb, "--json"],
+            capture_output=True, text=True, timeout=60, check=False, cwd=producer.home,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    planned = json.loads(call("plan"))
+    call("once")
+
+    assert [one["actions"] for one in planned["datasets"]] == [[]]
+    assert planned["metadata"][0]["changes"] == {}
+    assert proxy.seen("^(PUT|POST|DELETE) ") == []
+    assert api.dataset(producer.dataset)["last_modified"] == before["last_modified"]
+    assert "private = false" not in text
+    for said in ("frequency_date", "spatial", "contact_points", "acronym", "theirs:list"):
+        assert said in text
 
 
 def test_import_of_an_unknown_dataset_says_so(producer: Producer) -> None:
