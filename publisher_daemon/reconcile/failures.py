@@ -10,6 +10,7 @@ import structlog
 from publisher_daemon.errors import (
     CredentialRefused,
     FileUnreadable,
+    NotThere,
     OutcomeUnknown,
     PortalBusy,
     PortalError,
@@ -23,6 +24,7 @@ from publisher_daemon.model import (
     SourceFile,
     Standing,
     State,
+    Upload,
 )
 from publisher_daemon.naming import readable
 from publisher_daemon.plan import action_key
@@ -83,6 +85,12 @@ class Failures:
         if isinstance(error, PortalUnreachable):
             raise self.stop(error) from error
         run.stale = True
+        key = action_key(action)
+        if isinstance(error, NotThere) and not isinstance(action, Upload) and key not in run.missed:
+            # somebody took the resource away since it was read: the plan has the words for that,
+            # and if it is there after all, once more may do
+            run.missed.add(key)
+            return True
         self._fail_key(run, action, error)
         return True
 

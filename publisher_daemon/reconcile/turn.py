@@ -82,6 +82,8 @@ class Pass:
     dropped: dict[ResourceKey, Hold] = field(default_factory=dict)
     #: attempts the portal answered with an error of its own: it is at rest, no grace is needed
     answered: set[int] = field(default_factory=set)
+    #: files whose resource was not found where it had just been read
+    missed: set[ResourceKey] = field(default_factory=set)
     read_only: PortalBusy | None = None
     #: the journeys this pass has met: publishing changes what their names are made of
     journeys: dict[ResourceKey, str] = field(default_factory=dict)
