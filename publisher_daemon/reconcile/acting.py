@@ -297,6 +297,8 @@ class Actor:
                 log.info(event, path=path, resource_id=action.entry.resource, why=action.why)
             case Rename():
                 self._ledger.rename(action.old, action.entry, now=now)
+                if unverified := run.unverified.pop(action.old, None):
+                    run.unverified[action.entry.key] = replace(unverified, key=action.entry.key)
                 run.disown(action.old)
                 run.own(action.entry)
                 log.info(
@@ -342,18 +344,19 @@ class Actor:
             problem = error.message
         if problem is None:
             self._unverified.pop(entry.key, None)
+            run.unverified.pop(entry.key, None)
             log.debug("resource.verified", path=readable(entry.key.path), resource_id=found.id)
             return
         self._unverified[entry.key] = run.journey(entry.key)
-        before = run.record.standings.get(entry.key)
-        failures = (before.failures if before and before.code == "unverified" else 0) + 1
+        before = run.unverified.get(entry.key)
+        failures = (before.failures if before else 0) + 1
         now = self._clock()
         standing = Standing(
             key=entry.key,
             state=State.HELD,
             code="unverified",
             why=f"Published, but its link does not give the file yet: {problem}",
-            since=now,
+            since=before.since if before else now,
             failures=failures,
             not_before=next_try(failures, Kind.UNKNOWN_OUTCOME, now, self._jitter()),
             stamp=entry.stamp,
@@ -370,14 +373,15 @@ class Actor:
         )
 
     def verify_again(self, run: Pass) -> None:
-        """Look again at links that did not serve; after some times, send the file again."""
+        """Look again at links that did not serve; after some times, send the file again, once."""
         now = self._clock()
-        for key, standing in sorted(run.record.standings.items()):
+        for key, standing in sorted(run.unverified.items()):
             entry = run.record.entries.get(key)
-            if standing.code != "unverified" or entry is None or key in run.failed:
+            if entry is None or key in run.failed:
                 continue
             if standing.not_before is not None and now < standing.not_before:
                 run.failed[key] = standing
+                self._ledger.stand([standing])
                 continue
             if key in self._unverified:
                 run.journeys.setdefault(key, self._unverified[key])
@@ -385,7 +389,8 @@ class Actor:
             file = next((one for one in run.seen.files if one.key == key), None)
             if found is None:
                 continue
-            if standing.failures >= UNVERIFIED_LIMIT and file is not None:
+            again = standing.forced or standing.failures == UNVERIFIED_LIMIT
+            if again and file is not None:
                 self.apply(run, Replace(file, found.id, found.fingerprint, found.title))
             else:
                 with bound_contextvars(journey=run.journey(key)):

@@ -82,6 +82,9 @@ class Pass:
     dropped: dict[ResourceKey, Hold] = field(default_factory=dict)
     #: attempts the portal answered with an error of its own: it is at rest, no grace is needed
     answered: set[int] = field(default_factory=set)
+    #: files whose link did not serve them when it was last looked at: only a look ends that, while
+    #: the ledger clears a file's standing whenever something is done for it
+    unverified: dict[ResourceKey, Standing] = field(default_factory=dict)
     #: files whose resource was not found where it had just been read
     missed: set[ResourceKey] = field(default_factory=set)
     read_only: PortalBusy | None = None
@@ -90,6 +93,11 @@ class Pass:
 
     def __post_init__(self) -> None:
         self.know(self.record)
+        self.unverified = {
+            key: standing
+            for key, standing in self.record.standings.items()
+            if standing.code == "unverified"
+        }
 
     def own(self, entry: Entry) -> None:
         """Take over what was just written in the ledger, without reading it all again."""
