@@ -45,7 +45,8 @@ def test_a_link_that_does_not_serve_at_first_is_looked_at_again(
         "published and served",
     )
 
-    assert file and file["sha1"] == sha1
+    assert file
+    assert file["sha1"] == sha1
     assert list(api.sha1s(distant.dataset).values()) == [sha1]
     assert len(proxy.seen(UPLOAD)) == 1, "nothing was sent twice"
 
