@@ -68,6 +68,11 @@ class Stamp:
     inode: int
 
 
+#: One file as the ledger has it, in plain values as a million of them are compared: the bytes of
+#: its path; size, mtime_ns, ctime_ns, inode (None: read it again); whether it is known to be gone.
+Known = tuple[bytes, tuple[int, int, int, int] | None, bool]
+
+
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """A file as one scan saw it."""

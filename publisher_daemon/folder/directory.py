@@ -14,17 +14,11 @@ import errno
 import hashlib
 import os
 import stat as modes
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from functools import partial
 from itertools import islice
-from operator import itemgetter
 from typing import Literal
-
-import structlog
 
 from publisher_daemon import mounts
 from publisher_daemon.errors import (
@@ -33,63 +27,21 @@ from publisher_daemon.errors import (
     FolderUnreadable,
     SourceChanged,
 )
+from publisher_daemon.folder._arrivals import Arrivals
+from publisher_daemon.folder._difference import Difference
 from publisher_daemon.folder._lease import Writer, writer_of
-from publisher_daemon.folder._names import Patterns
 from publisher_daemon.folder._patience import Patience
+from publisher_daemon.folder._root import VANISHED, Presence, Root
+from publisher_daemon.folder._tree import DIRECTORY, SHARE_LOST, Found, Tree, Walk
 from publisher_daemon.folder.source import OpenFile, stamp_of, unreadable, why_not
-from publisher_daemon.model import Fingerprint, Record, ResourceKey, Sighting, Stamp, Watch
+from publisher_daemon.model import Fingerprint, Known, Record, ResourceKey, Sighting, Stamp, Watch
 from publisher_daemon.naming import is_ignored, readable
 
-log = structlog.get_logger(__name__)
-
-#: Directories below directories: beyond this nothing is published (each costs an open descriptor).
-DEEPEST = 100
 #: Entries asked for at once of a file system that may stall.
 BATCH = 100
-#: ``ln new final; rm new`` gives a file two names for an instant: seconds that is waited for.
-LINKED_FOR_NOW = 60.0
-#: Seconds a report that a file arrived whole is remembered.
-ARRIVED_FOR = 60.0
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-_VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
-_SHARE_LOST = frozenset({errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, errno.ETIMEDOUT})
 _LOCKED = frozenset({errno.EBUSY, errno.ETXTBSY, errno.EAGAIN})
-
-
-@dataclass(frozen=True, slots=True)
-class _Root:
-    """The folder itself, opened."""
-
-    descriptor: int
-    device: int
-    inode: int
-    remote: bool
-
-    def is_same(self, other: os.stat_result) -> bool:
-        return (self.device, self.inode) == (other.st_dev, other.st_ino)
-
-
-@dataclass(slots=True)
-class _Found:
-    """A file of the folder, or why one is not published."""
-
-    path: str
-    status: os.stat_result
-    why: str | None = None
-    arrived: bool = False
-    #: it has two names, but since a moment only
-    linked: bool = False
-
-
-@dataclass(slots=True)
-class _Walk:
-    """One walk: the root, the mounts below it, and what could not be read."""
-
-    root: _Root
-    mounts: frozenset[str]
-    blind: set[str] = field(default_factory=set)
 
 
 class Folder:
@@ -103,22 +55,18 @@ class Folder:
         stalled_after: float | None = None,
     ) -> None:
         self._watch = watch
-        self._clock = clock
-        self._include = Patterns(watch.include)
-        self._exclude = Patterns(watch.exclude)
+        self._tree = Tree(watch, clock)
+        self._presence = Presence(watch)
+        self._arrivals = Arrivals(clock)
         self._path = os.path.abspath(watch.path)  # noqa: PTH100 - must not touch the file system
         self._direct = Patience(watch.path, None)
         self._patient = Patience(watch.path, stalled_after or watch.stalled_after)
         self._remote = False
         self._patience = self._direct
         self._assess()
-        self._identity: str | None = None
-        self._inode: tuple[int, int] | None = None
-        self._had_files = False
         self._unobservable: frozenset[str] = frozenset()
         self._mounts: frozenset[str] = frozenset()
-        self._arrived: dict[str, tuple[float, Stamp | None]] = {}
-        self._lock = threading.Lock()
+        self._whole = True
 
     # ---------------------------------------------------------------------------------- looking
 
@@ -134,6 +82,26 @@ class Folder:
         while batch := self._patience.call(lambda: list(islice(found, BATCH))):
             yield from batch
 
+    def differences(self, known: Iterator[Known]) -> Iterator[str] | None:
+        """Every path that is not as it was known: new, other, or gone; None when it cannot tell.
+
+        ``known`` comes in byte order, and is walked along: a folder that did not change costs one
+        ``stat`` a file and no memory. A file that may not be published any more though it is the
+        same (a marker that went) is not told of. Raises as ``scan`` does.
+        """
+        if self._watch.ready_marker is not None:
+            return None
+        self._assess()
+        return self._told(self._compare(known))
+
+    def _told(self, found: Iterator[str | None]) -> Iterator[str]:
+        while batch := self._patience.call(lambda: list(islice(found, BATCH))):
+            yield from (path for path in batch if path is not None)
+
+    def looked_whole(self) -> bool:
+        """Whether the last look at everything could read everything."""
+        return self._whole
+
     def unobservable(self) -> tuple[str, ...]:
         """Sub-directories the last scan could not read: nothing below them is absent."""
         return tuple(sorted(self._unobservable))
@@ -147,18 +115,20 @@ class Folder:
 
     def ignored(self) -> Iterator[tuple[str, str]]:
         """Files that are there and are not published: (path, why)."""
-        found = self._ignored()
+        found = self._others(waits=False)
         while batch := self._patience.call(lambda: list(islice(found, BATCH))):
             yield from batch
 
+    def unmarked(self) -> Iterator[tuple[str, str]]:
+        """Files that are published once their marker says so: (path, why)."""
+        if self._watch.ready_marker is not None:
+            found = self._others(waits=True)
+            while batch := self._patience.call(lambda: list(islice(found, BATCH))):
+                yield from batch
+
     def hint_arrived(self, paths: Iterable[str]) -> None:
         """Remember that these files arrived whole (renamed, moved in), until their next change."""
-        now = self._clock()
-        with self._lock:
-            self._arrived = {
-                path: told for path, told in self._arrived.items() if now - told[0] < ARRIVED_FOR
-            }
-            self._arrived.update(dict.fromkeys(paths, (now, None)))
+        self._arrivals.add(paths)
 
     # ----------------------------------------------------------------------------------- reading
 
@@ -170,7 +140,7 @@ class Folder:
         except FolderUnreadable as error:
             raise FileUnreadable(error.message, hint=error.hint) from error
         except OSError as error:
-            if error.errno in _VANISHED:
+            if error.errno in VANISHED:
                 raise SourceChanged(f"{readable(path)} is no longer there.") from error
             raise unreadable(path, error) from error
         try:
@@ -207,7 +177,7 @@ class Folder:
         """
 
         def look() -> str:
-            with self._open_root() as root:
+            with self._presence.open() as root:
                 return mounts.identity(root.descriptor, mounts.mount_of(root.descriptor))
 
         return self._patience.call(look)
@@ -215,11 +185,11 @@ class Folder:
     @property
     def identity(self) -> str | None:
         """Which folder the last look that went well saw; None before it."""
-        return self._identity
+        return self._presence.identity
 
     def expect(self, identity: str | None) -> None:
         """From now on anything but this identity is another folder; None: the next one found."""
-        self._identity = identity
+        self._presence.identity = identity
 
     def recognise(self, kept: str | None, record: Callable[[], Record]) -> None:
         """Expect the folder that was there last time, so that an empty mount point is not it.
@@ -264,76 +234,19 @@ class Folder:
         self._patience = self._patient if self._remote else self._direct
 
     @contextmanager
-    def _open_root(self) -> Iterator[_Root]:
-        try:
-            descriptor = os.open(self._watch.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError as error:
-            raise self._lost(error) from error
-        try:
-            status = os.fstat(descriptor)
-            yield _Root(descriptor, status.st_dev, status.st_ino, self._remote)
-        finally:
-            os.close(descriptor)
-
-    def _lost(self, error: OSError) -> FolderUnreadable:
-        path = self._watch.path
-        if error.errno == errno.ENOENT:
-            return FolderGone(
-                f"The folder {path} is missing.",
-                hint="Nothing is withdrawn because of that; put it back, or mount it.",
-            )
-        if error.errno in _VANISHED:
-            return FolderGone(f"{path} is not a directory.", hint="Name a directory in `path`.")
-        return FolderUnreadable(
-            f"The folder {path} cannot be read: {error.strerror or error}.",
-            hint="Nothing is concluded from it; see its rights, or the server it is on.",
-        )
-
-    def _recognise(self, root: _Root, *, completely: bool) -> None:
-        """Raise FolderGone unless it is the folder we know, or nothing speaks against a new one."""
-        inode = (root.device, root.inode)
-        if self._inode == inode and not completely:
-            return
-        found = mounts.identity(root.descriptor, mounts.mount_of(root.descriptor))
-        if self._identity is not None and found != self._identity and not self._is_arrival(found):
-            raise FolderGone(
-                f"Another file system than before stands at {self._watch.path}"
-                f" ({_say(found)} instead of {_say(self._identity)}).",
-                hint="Mount the right one again; if it is meant: `publisher-daemon retry --yes`.",
-            )
-        if self._inode not in {None, inode}:
-            if self._had_files and not os.listdir(root.descriptor):  # noqa: PTH208 - a descriptor
-                raise FolderGone(
-                    f"{self._watch.path} was replaced by an empty folder.",
-                    hint="Nothing is withdrawn because of that; put its files back.",
-                )
-            log.warning("folder.replaced", folder=self._watch.name, path=self._watch.path)
-        self._identity, self._inode = found, inode
-
-    def _is_arrival(self, found: str) -> bool:
-        """Whether the share that was not mounted yet when we first looked has come.
-
-        Only then: over a folder that had files, an unknown mount would hide them.
-        """
-        if self._identity is None or self._had_files:
-            return False
-        before, now = self._identity.split("|"), found.split("|")
-        return len(before) == len(now) == 4 and now[3].startswith(before[3].rstrip("/") + "/")
-
-    @contextmanager
-    def _walking(self, *, completely: bool) -> Iterator[_Walk]:
+    def _walking(self, *, completely: bool) -> Iterator[Walk]:
         """A walk of the recognised root, which is still the same one when the walk is over."""
-        with self._open_root() as root:
-            self._recognise(root, completely=completely)
+        with self._presence.open() as root:
+            self._presence.recognise(root, completely=completely)
             if completely:
                 real = os.path.realpath(f"/proc/self/fd/{root.descriptor}")
                 self._mounts = mounts.below(real)
-            walk = _Walk(root, self._mounts)
+            walk = Walk(root, self._mounts)
             try:
                 yield walk
             except OSError as error:
-                raise self._lost(error) from error
-            with self._open_root() as again:
+                raise self._presence.lost(error) from error
+            with self._presence.open() as again:
                 if (again.device, again.inode) != (root.device, root.inode):
                     raise FolderGone(
                         f"{self._watch.path} was replaced while it was being read.",
@@ -343,12 +256,11 @@ class Folder:
     def _scan_all(self) -> Iterator[Sighting]:
         with self._walking(completely=True) as walk:
             some = False
-            for found in self._walk(walk, walk.root.descriptor, "", 0):
+            for found in self._tree.walk(walk, walk.root.descriptor, "", 0):
                 if found.why is None:
                     some = True
                     yield self._sighting(found, writing=found.linked, lease=not self._remote)
-        self._had_files = self._had_files or some
-        self._unobservable = frozenset(walk.blind)
+        self._met(walk, some=some)
 
     def _scan_some(self, paths: Iterable[str]) -> Iterator[Sighting]:
         marker = self._watch.ready_marker
@@ -364,8 +276,9 @@ class Folder:
                         last = ""
                         yield from self._below(walk, walk.root.descriptor, "")
                         break
-                    with self._parent(walk, path) as parent:
-                        if parent is None:
+                    with self._tree.parent(walk, path) as parent:
+                        if parent is None or walk.is_mount(path):
+                            walk.blind |= {path} & walk.mounts
                             continue
                         status = os.stat(
                             path.rpartition("/")[2], dir_fd=parent, follow_symlinks=False
@@ -376,44 +289,56 @@ class Folder:
                         else:
                             yield from self._narrow_file(walk, parent, path, status)
                 except OSError as error:
-                    if error.errno in _SHARE_LOST:
+                    if error.errno in SHARE_LOST:
                         raise
-                    if error.errno not in _VANISHED:
+                    if error.errno not in VANISHED:
                         walk.blind.add(path.rpartition("/")[0] or path)
         self._unobservable = self._unobservable | walk.blind
 
+    def _compare(self, known: Iterator[Known]) -> Iterator[str | None]:
+        with self._walking(completely=True) as walk:
+            difference = Difference(self._tree, walk, known, remote=self._remote)
+            yield from difference.paths()
+        self._met(walk, some=difference.some)
+
+    def _met(self, walk: Walk, *, some: bool) -> None:
+        """Keep what a look at everything met."""
+        self._presence.had_files = self._presence.had_files or some
+        self._unobservable = frozenset(walk.blind)
+        self._whole = not walk.failed
+
     def _narrow_file(
-        self, walk: _Walk, parent: int, path: str, status: os.stat_result
+        self, walk: Walk, parent: int, path: str, status: os.stat_result
     ) -> Iterator[Sighting]:
         if not is_ignored(path.rpartition("/")[2]):
-            found = self._verdict(walk, path, status, partial(_stat, parent))
+            found = self._tree.verdict(walk, parent, path, status)
             if found.why is None:
                 yield self._asked(found, parent)
 
     def _narrow_directory(
-        self, walk: _Walk, parent: int, path: str, status: os.stat_result
+        self, walk: Walk, parent: int, path: str, status: os.stat_result
     ) -> Iterator[Sighting]:
-        if self._closed_directory(walk, path, status) is not None:
+        if self._tree.closed(walk, path, status) is not None:
             return
-        descriptor = os.open(path.rpartition("/")[2], _DIRECTORY, dir_fd=parent)
+        descriptor = os.open(path.rpartition("/")[2], DIRECTORY, dir_fd=parent)
         try:
             yield from self._below(walk, descriptor, f"{path}/")
         finally:
             os.close(descriptor)
 
-    def _below(self, walk: _Walk, descriptor: int, prefix: str) -> Iterator[Sighting]:
+    def _below(self, walk: Walk, descriptor: int, prefix: str) -> Iterator[Sighting]:
         """Everything below an open directory, each file asked who writes to it."""
-        for found in self._walk(walk, descriptor, prefix, prefix.count("/")):
+        for found in self._tree.walk(walk, descriptor, prefix, prefix.count("/")):
             if found.why is None:
                 rest = found.path[len(prefix) :]
                 if "/" not in rest:
                     yield self._asked(found, descriptor)
                     continue
-                with suppress(OSError), self._parent(walk, found.path) as parent:
+                with suppress(OSError), self._tree.parent(walk, found.path) as parent:
                     if parent is not None:
                         yield self._asked(found, parent)
 
-    def _asked(self, found: _Found, parent: int) -> Sighting:
+    def _asked(self, found: Found, parent: int) -> Sighting:
         """The sighting of a file, opened to learn who writes to it."""
         name = found.path.rpartition("/")[2]
         try:
@@ -424,156 +349,35 @@ class Folder:
         try:
             # a share shows its newest state to whoever opens the file
             status = os.fstat(descriptor)
-            found = _Found(found.path, status, None, found.arrived, found.linked)
+            found = Found(found.path, status, None, found.arrived, found.linked)
             writer = Writer.UNKNOWN if self._remote else writer_of(descriptor)
         finally:
             os.close(descriptor)
         writing = found.linked or writer is Writer.SOMEBODY
         return self._sighting(found, writing=writing, lease=writer is not Writer.UNKNOWN)
 
-    def _sighting(self, found: _Found, *, writing: bool, lease: bool) -> Sighting:
+    def _sighting(self, found: Found, *, writing: bool, lease: bool) -> Sighting:
         stamp = stamp_of(found.status, remote=self._remote)
         return Sighting(
             key=ResourceKey(self._watch.dataset, self._watch.name, found.path),
             stamp=stamp,
             writing=writing,
             lease=lease,
-            arrived=found.arrived or self._has_arrived(found.path, stamp),
+            arrived=found.arrived or self._arrivals.has(found.path, stamp),
             remote=self._remote,
         )
 
-    def _has_arrived(self, path: str, stamp: Stamp) -> bool:
-        if not self._arrived:
-            return False
-        with self._lock:
-            told = self._arrived.get(path)
-            if told is None:
-                return False
-            at, known = told
-            if self._clock() - at >= ARRIVED_FOR or known not in {None, stamp}:
-                del self._arrived[path]
-                return False
-            self._arrived[path] = (at, stamp)
-            return True
-
-    # ---------------------------------------------------------------------------------- the walk
-
-    def _ignored(self) -> Iterator[tuple[str, str]]:
+    def _others(self, *, waits: bool) -> Iterator[tuple[str, str]]:
         with self._walking(completely=True) as walk:
-            for found in self._walk(walk, walk.root.descriptor, "", 0):
-                if found.why is not None:
+            for found in self._tree.walk(walk, walk.root.descriptor, "", 0):
+                if found.why is not None and found.waits == waits:
                     yield found.path, found.why
-
-    def _walk(self, walk: _Walk, descriptor: int, prefix: str, depth: int) -> Iterator[_Found]:
-        """Everything below an open directory, in byte order of the path; vanished files are not."""
-        with os.scandir(descriptor) as scan:
-            entries = [(*_order(entry), entry) for entry in scan]
-        entries.sort(key=itemgetter(0))
-        sibling = partial(_stat, descriptor)
-        for _, is_directory, entry in entries:
-            path = prefix + entry.name
-            try:
-                if is_directory:
-                    yield from self._enter(walk, descriptor, path, depth)
-                    continue
-                if is_ignored(entry.name):
-                    yield _Found(path, _NOTHING, _TEMPORARY)
-                    continue
-                status = entry.stat(follow_symlinks=False)
-            except OSError as error:
-                if error.errno in _SHARE_LOST or (not prefix and error.errno == errno.EIO):
-                    raise
-                if error.errno not in _VANISHED:
-                    walk.blind.add(path)
-                continue
-            yield self._verdict(walk, path, status, sibling)
-
-    def _enter(self, walk: _Walk, parent: int, path: str, depth: int) -> Iterator[_Found]:
-        """What is in a sub-directory; one that cannot be read is remembered by the caller."""
-        name = path.rpartition("/")[2]
-        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        why = self._closed_directory(walk, path, status)
-        if why is None and depth >= DEEPEST:
-            walk.blind.add(path)
-            why = f"it lies deeper than {DEEPEST} directories"
-        if why is not None:
-            yield _Found(path, status, why)
-            return
-        descriptor = os.open(name, _DIRECTORY, dir_fd=parent)
-        try:
-            yield from self._walk(walk, descriptor, f"{path}/", depth + 1)
-        finally:
-            os.close(descriptor)
-
-    def _closed_directory(self, walk: _Walk, path: str, status: os.stat_result) -> str | None:
-        """Why a directory is not entered; None when it is."""
-        if is_ignored(path.rpartition("/")[2]):
-            return _TEMPORARY
-        if status.st_dev != walk.root.device or path in walk.mounts:
-            # what was there before is hidden, not gone
-            walk.blind.add(path)
-            return "another file system is mounted there; watch it as a folder of its own"
-        if self._exclude.match_directory(path):
-            return _EXCLUDED
-        return None
-
-    def _verdict(
-        self,
-        walk: _Walk,
-        path: str,
-        status: os.stat_result,
-        sibling: Callable[[str], os.stat_result | None],
-    ) -> _Found:
-        """Whether a file, whose name is not one to ignore, is one to publish."""
-        marker, name = self._watch.ready_marker, path.rpartition("/")[2]
-        if marker and name.endswith(marker):
-            return _Found(path, status, _TEMPORARY)
-        if self._watch.include and not self._include.match(path):
-            return _Found(path, status, "no pattern of `include` matches it")
-        if self._exclude.match(path):
-            return _Found(path, status, _EXCLUDED)
-        if status.st_dev != walk.root.device or path in walk.mounts:
-            return _Found(path, status, "another file system is mounted there")
-        why = why_not(status)
-        if why is not None:
-            age = self._clock() - status.st_ctime
-            if modes.S_ISREG(status.st_mode) and 0 <= age < LINKED_FOR_NOW:
-                return _Found(path, status, linked=True)
-            return _Found(path, status, why)
-        if marker:
-            told = sibling(name + marker)
-            if told is None or not modes.S_ISREG(told.st_mode):
-                return _Found(path, status, f"{readable(name + marker)} is not there yet")
-            if told.st_mtime_ns < status.st_mtime_ns:
-                return _Found(path, status, f"{readable(name + marker)} is older than it")
-        return _Found(path, status, arrived=bool(marker))
 
     # ------------------------------------------------------------------------------- single files
 
-    @contextmanager
-    def _parent(self, walk: _Walk, path: str) -> Iterator[int | None]:
-        """The directory of a path, opened component by component; None when it is not read."""
-        parts = path.split("/")
-        if any(part in {"", ".", ".."} for part in parts):
-            yield None
-            return
-        descriptor = os.dup(walk.root.descriptor)
-        try:
-            for depth, part in enumerate(parts[:-1]):
-                below = os.open(part, _DIRECTORY, dir_fd=descriptor)
-                os.close(descriptor)
-                descriptor = below
-                at = "/".join(parts[: depth + 1])
-                if self._closed_directory(walk, at, os.fstat(descriptor)) is not None:
-                    yield None
-                    return
-            yield descriptor
-        finally:
-            os.close(descriptor)
-
     def _exists(self, path: str) -> bool:
-        with self._open_root() as root:
-            if self._inode not in {None, (root.device, root.inode)}:
+        with self._presence.open() as root:
+            if self._presence.inode not in {None, (root.device, root.inode)}:
                 return True
             try:
                 os.stat(path, dir_fd=root.descriptor, follow_symlinks=False)
@@ -582,7 +386,10 @@ class Folder:
             return True
 
     def _open(self, path: str, stamp: Stamp) -> int:
-        with self._open_root() as root, self._parent(_Walk(root, self._mounts), path) as parent:
+        with (
+            self._presence.open() as root,
+            self._tree.parent(Walk(root, self._mounts), path) as parent,
+        ):
             if parent is None:
                 raise SourceChanged(f"{readable(path)} is not in a directory that is published.")
             descriptor = os.open(path.rpartition("/")[2], _FILE, dir_fd=parent)
@@ -593,7 +400,7 @@ class Folder:
                 raise
             return descriptor
 
-    def _admit(self, descriptor: int, root: _Root, path: str, stamp: Stamp) -> None:
+    def _admit(self, descriptor: int, root: Root, path: str, stamp: Stamp) -> None:
         """Raise SourceChanged unless this open file is the one that was settled, at rest."""
         status = os.fstat(descriptor)
         if stamp_of(status, remote=self._remote) != stamp:
@@ -607,7 +414,10 @@ class Folder:
     def _names(self, path: str) -> tuple[int, int] | None:
         """What file the path leads to now: (device, inode)."""
         try:
-            with self._open_root() as root, self._parent(_Walk(root, self._mounts), path) as parent:
+            with (
+                self._presence.open() as root,
+                self._tree.parent(Walk(root, self._mounts), path) as parent,
+            ):
                 if parent is None:
                     return None
                 status = os.stat(path.rpartition("/")[2], dir_fd=parent, follow_symlinks=False)
@@ -615,33 +425,6 @@ class Folder:
         except FolderUnreadable:
             return None
         except OSError as error:
-            if error.errno in _VANISHED:
+            if error.errno in VANISHED:
                 return None
             raise
-
-
-_NOTHING = os.stat_result([0] * 10)
-_TEMPORARY = "its name is one of temporary, hidden, lock or system files"
-_EXCLUDED = "a pattern of `exclude` matches it"
-
-
-def _order(entry: os.DirEntry[str]) -> tuple[bytes, bool]:
-    """Where an entry comes in the byte order of whole paths ("name/" for a directory)."""
-    name = os.fsencode(entry.name)
-    try:
-        is_directory = entry.is_dir(follow_symlinks=False)
-    except OSError:
-        is_directory = False
-    return (name + b"/" if is_directory else name), is_directory
-
-
-def _stat(parent: int, name: str) -> os.stat_result | None:
-    try:
-        return os.stat(name, dir_fd=parent, follow_symlinks=False)
-    except OSError:
-        return None
-
-
-def _say(identity: str) -> str:
-    parts = identity.split("|")
-    return f"{parts[0]} mounted at {readable(parts[3])}" if len(parts) == 4 else identity

@@ -21,6 +21,7 @@ from publisher_daemon.model import (
     DatasetId,
     Entry,
     Fingerprint,
+    Known,
     ResourceId,
     ResourceKey,
     Stamp,
@@ -129,6 +130,11 @@ def _stamp_cell(stamp: Stamp | None) -> bytes | None:
 
 def _stamp(cell: bytes | None) -> Stamp | None:
     return None if cell is None else Stamp(*_STAMP.unpack(cell))
+
+
+def known(row: Row) -> Known:
+    """Path, stamp and whether it is gone, of one file of many."""
+    return row[0], None if row[1] is None else _STAMP.unpack(row[1]), bool(row[2])
 
 
 def _words(cell: str) -> Words:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from publisher_daemon.model import (
     DatasetId,
     Entry,
     Fingerprint,
+    Known,
     Record,
     ResourceId,
     ResourceKey,
@@ -27,6 +28,9 @@ from publisher_daemon.model import (
     State,
     Words,
 )
+
+#: Rows read at once of a folder that may have a million.
+AT_ONCE = 5000
 
 _THIS_FILE = "dataset=? AND folder=? AND path=?"
 #: The instants that waits count from or end at; NULL stays NULL.
@@ -64,6 +68,29 @@ class Ledger:
             tuple(sorted(attempts, key=lambda attempt: attempt.id)),
             {standing.key: standing for standing in standings},
         )
+
+    def known(self, dataset: DatasetId, folder: str) -> Iterator[Known]:
+        """The files of one folder in byte order of their paths, a few thousand at a time."""
+        last: bytes = b""
+        while True:
+            rows = self._store.rows(
+                "SELECT path, stamp, gone_since IS NOT NULL FROM entry"
+                " WHERE dataset=? AND folder=? AND path>? ORDER BY path LIMIT ?",
+                (_rows.packed(dataset), folder, last, AT_ONCE),
+            )
+            yield from map(_rows.known, rows)
+            if len(rows) < AT_ONCE:
+                return
+            last = rows[-1][0]
+
+    def waits(self, dataset: DatasetId) -> bool:
+        """Whether anything of the dataset waits: a file, or a request without an answer."""
+        ((waits,),) = self._store.rows(
+            "SELECT EXISTS (SELECT 1 FROM standing WHERE dataset=?1)"
+            " OR EXISTS (SELECT 1 FROM attempt WHERE dataset=?1)",
+            (_rows.packed(dataset),),
+        )
+        return bool(waits)
 
     def _of(self, dataset: DatasetId, columns: str, table: str) -> list[tuple[Any, ...]]:
         return self._store.rows(

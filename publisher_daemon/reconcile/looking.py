@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import structlog
 
@@ -20,6 +21,7 @@ from publisher_daemon.model import (
     Fingerprint,
     Hint,
     Hold,
+    Known,
     Policy,
     Record,
     ResourceKey,
@@ -38,6 +40,8 @@ from publisher_daemon.settle import Memory, settle
 
 log = structlog.get_logger(__name__)
 
+#: More differences than this, and looking at everything is cheaper than at each.
+MOST_PATHS = 10_000
 #: Digests remembered for files that are read but not published yet (held, waiting for the portal).
 DIGESTS_KEPT = 20_000
 
@@ -133,6 +137,40 @@ class Looker:
             needs_portal=needs,
         )
 
+    def narrow(
+        self, policy: Policy, hints: Sequence[Hint], known: Callable[[str], Iterator[Known]]
+    ) -> tuple[Hint, ...] | None:
+        """The same hints, with the paths that differ where all of a folder is to be looked at.
+
+        None when only a look at everything can tell.
+        """
+        narrowed: list[Hint] = []
+        for watch in policy.watches:
+            paths = _paths(hints, watch.name)
+            if paths is None:
+                paths = self._differing(watch, known(watch.name))
+            if paths is None:
+                return None
+            arrived = {path for hint in hints if hint.folder == watch.name for path in hint.arrived}
+            narrowed.append(Hint(watch.name, paths, frozenset(arrived)))
+        return tuple(narrowed)
+
+    def _differing(self, watch: Watch, known: Iterator[Known]) -> frozenset[str] | None:
+        place = (watch.dataset, watch.name)
+        if place in self._lost:
+            return None
+        withdraws = watch.when_deleted == "withdraw" or any(
+            rule.when_left == "withdraw" for rule in watch.rules
+        )
+        try:
+            found = self._folders[place].differences(_none_gone(known) if withdraws else known)
+            if found is None:
+                return None
+            paths = list(islice(found, MOST_PATHS + 1))
+        except (FolderUnreadable, _Gone):
+            return None
+        return frozenset(paths) if len(paths) <= MOST_PATHS else None
+
     # ---------------------------------------------------------------------------------- looking
 
     def _look_at(self, look: _Look, watch: Watch, paths: frozenset[str] | None) -> None:
@@ -146,10 +184,7 @@ class Looker:
             return
         if paths is not None:
             # a hint about a directory is a hint about the files that we know below it
-            wide = {
-                key.path for key in known if any(key.path.startswith(f"{path}/") for path in paths)
-            }
-            paths = frozenset(paths | wide)
+            paths = paths | {key.path for key in known if _lies_below(key.path, paths)}
         seen: set[ResourceKey] = set()
         try:
             for sighting in folder.scan(paths):
@@ -356,6 +391,28 @@ def _paths(hints: Sequence[Hint], folder: str) -> frozenset[str] | None:
                 return None
             paths |= hint.paths
     return frozenset(paths)
+
+
+class _Gone(Exception):
+    """A file is known to be gone, and its resource may have to be withdrawn."""
+
+
+def _none_gone(known: Iterator[Known]) -> Iterator[Known]:
+    """The same files; raises _Gone: absence is only believed of a look at everything."""
+    for one in known:
+        if one[2]:
+            raise _Gone
+        yield one
+
+
+def _lies_below(path: str, paths: Collection[str]) -> bool:
+    """Whether it lies in a directory that is one of these."""
+    at = path.rfind("/")
+    while at > 0:
+        if path[:at] in paths:
+            return True
+        at = path.rfind("/", 0, at)
+    return False
 
 
 def _gone_needs(entry: Entry, watch: Watch) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
@@ -111,8 +112,13 @@ class Reconciler:
         pass_id, started = self._new_id(), self._clock()
         with structlog.contextvars.bound_contextvars(dataset=dataset, pass_id=pass_id):
             policy = self._policy_for(dataset)
-            record = self._read_ledger(dataset, started)
             audit = self._audit_due(dataset, reason, started)
+            narrowed = None if audit else self._narrowed(policy, dataset, hints)
+            if narrowed is not None:
+                hints = narrowed
+                if not any(hint.paths for hint in hints) and not self._ledger.waits(dataset):
+                    return self._as_it_was(dataset, reason, pass_id, started, policy)
+            record = self._read_ledger(dataset, started)
             seen = self._looker.look(policy, record, hints, audit=audit, once=reason is Reason.ONCE)
             run = Pass(dataset, reason, policy, record, seen)
             trouble, result = self._work(run, audit=audit)
@@ -144,6 +150,24 @@ class Reconciler:
                 **({"why": report.trouble} if report.trouble else {}),
             )
             return report
+
+    def _narrowed(
+        self, policy: Policy, dataset: DatasetId, hints: Sequence[Hint]
+    ) -> tuple[Hint, ...] | None:
+        """What differs, where all of a folder is to be looked at; None when that is not so."""
+        whole = not hints or any(hint.paths is None for hint in hints)
+        if not (whole and policy.watches):
+            return None
+        return self._looker.narrow(policy, hints, partial(self._ledger.known, dataset))
+
+    def _as_it_was(
+        self, dataset: DatasetId, reason: Reason, pass_id: str, started: float, policy: Policy
+    ) -> Report:
+        """Report that nothing differs from the ledger and nothing waits: the ordinary rescan."""
+        seconds = self._clock() - started
+        log.debug("dataset.reconciled", reason=reason, seconds=round(seconds, 3))
+        scanned = frozenset(watch.name for watch in policy.watches)
+        return Report(dataset, reason, pass_id, started, seconds, scanned=scanned)
 
     def _read_ledger(self, dataset: DatasetId, now: float) -> Record:
         record = self._ledger.read(dataset)

@@ -13,6 +13,7 @@ from publisher_daemon.model import (
     Entry,
     Fingerprint,
     Identity,
+    Known,
     Record,
     RemoteDataset,
     RemoteResource,
@@ -47,6 +48,12 @@ class Folder(Protocol):
 
         Raises FolderUnreadable, FolderGone, FolderStalled; after it ``unobservable`` tells which
         sub-directories could not be read.
+        """
+
+    def differences(self, known: Iterator[Known]) -> Iterator[str] | None:
+        """Every path that is new, other or gone, at no cost in memory; None when it cannot tell.
+
+        Raises as ``scan`` does.
         """
 
     def unobservable(self) -> tuple[str, ...]:
@@ -132,6 +139,12 @@ class Ledger(Protocol):
 
     def read(self, dataset: DatasetId) -> Record:
         """All that is known of one dataset."""
+
+    def known(self, dataset: DatasetId, folder: str) -> Iterator[Known]:
+        """The files of one folder, in byte order of their paths, without keeping them."""
+
+    def waits(self, dataset: DatasetId) -> bool:
+        """Whether anything of the dataset waits: a file, or a request without an answer."""
 
     def rewind(self, dataset: DatasetId, seconds: float) -> None:
         """Move what is waited for so many seconds back, as the clock was."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 from rights import let_others_in
 from waiting import wait_until
@@ -28,7 +30,7 @@ from publisher_daemon.errors import (
 from publisher_daemon.folder import Folder, OpenFile
 from publisher_daemon.folder._names import Patterns
 from publisher_daemon.folder._patience import Patience
-from publisher_daemon.model import DatasetId, Sighting, Stamp, Watch
+from publisher_daemon.model import DatasetId, Known, Sighting, Stamp, Watch
 from publisher_daemon.naming import is_ignored
 
 DATASET = DatasetId("5bbb6d6cff66bd4dc17bfd5a")
@@ -245,6 +247,94 @@ def test_remembers_that_a_file_arrived_until_it_changes(root: Path) -> None:
     assert see(folder, "a.csv").arrived
     (root / "a.csv").write_text("other")
     assert not see(folder, "a.csv").arrived
+
+
+# -------------------------------------------------------------------------------------- comparing
+
+
+def known_of(folder: Folder) -> list[Known]:
+    """What the ledger would know, had everything that is there been published."""
+    return [
+        (
+            os.fsencode(seen.key.path),
+            (seen.stamp.size, seen.stamp.mtime_ns, seen.stamp.ctime_ns, seen.stamp.inode),
+            False,
+        )
+        for seen in folder.scan()
+    ]
+
+
+def differing(folder: Folder, known: list[Known]) -> list[str]:
+    found = folder.differences(iter(known))
+    assert found is not None
+    return list(found)
+
+
+def test_tells_what_is_new_other_and_gone_and_nothing_else(root: Path) -> None:
+    put(root, "a.csv", "a/b.csv", "a-b.csv", "gone.csv", "gone/b.csv", "same/é.csv")
+    folder = Folder(watch(root))
+    known = known_of(folder)
+    assert differing(folder, known) == []
+
+    (root / "a/b.csv").write_text("other")
+    shutil.rmtree(root / "gone")
+    (root / "gone.csv").unlink()
+    put(root, "new/é.csv", "b.tmp", "z.csv")
+
+    assert differing(folder, known) == ["a/b.csv", "gone.csv", "gone/b.csv", "new/é.csv", "z.csv"]
+
+
+def test_what_is_known_to_be_gone_differs_once_it_is_back(root: Path) -> None:
+    put(root, "back.csv")
+    folder = Folder(watch(root))
+    ((_, stamp, _),) = known_of(folder)
+
+    assert differing(folder, [(b"back.csv", stamp, True), (b"gone.csv", stamp, True)]) == [
+        "back.csv"
+    ]
+    assert differing(folder, [(b"back.csv", None, False)]) == ["back.csv"]
+
+
+_NAMES = some.sampled_from([
+    b"a", b"a.csv", b"a-b.csv", b"a0", "é.csv".encode(), b"\xff.csv", b"\xed\xa0\x80", b"z.tmp",
+    "\U0001f600.csv".encode(), "\uffff".encode(), b"A",
+])  # fmt: skip
+_PATHS = some.sets(some.lists(_NAMES, min_size=1, max_size=3).map(b"/".join), max_size=12)
+
+
+@settings(deadline=None, max_examples=60)
+@given(before=_PATHS, after=_PATHS)
+def test_a_comparison_in_byte_order_finds_what_one_of_sets_would(
+    before: set[bytes], after: set[bytes], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    root = tmp_path_factory.mktemp("air")
+    folder = Folder(watch(root))
+    _lay_out(root, before)
+    known = known_of(folder)
+    for path in sorted((path for path, _, _ in known), reverse=True):
+        if hash(path) % 3:
+            os.unlink(os.path.join(os.fsencode(root), path))
+    _lay_out(root, after)
+
+    now = {path: stamp for path, stamp, _ in known_of(folder)}
+    then = {path: stamp for path, stamp, _ in known}
+    wanted = {path for path in now.keys() | then.keys() if now.get(path) != then.get(path)}
+    assert sorted(now) == list(now)
+    assert [os.fsencode(path) for path in differing(folder, known)] == sorted(wanted)
+
+
+def _lay_out(root: Path, paths: set[bytes]) -> None:
+    """Write what can be written: of a file and a directory of one name, the first."""
+    for path in sorted(paths):
+        target = os.path.join(os.fsencode(root), path)
+        with contextlib.suppress(FileExistsError, NotADirectoryError, IsADirectoryError):
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            with open(target, "wb") as file:
+                file.write(path)
+
+
+def test_with_a_marker_only_a_look_at_everything_tells(root: Path) -> None:
+    assert Folder(watch(root, ready_marker=".done")).differences(iter(())) is None
 
 
 # ----------------------------------------------------------------------------------------- reading

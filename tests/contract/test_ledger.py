@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -380,3 +381,34 @@ def test_a_reading_is_of_one_instant(ledger: Ledger, tmp_path: Path) -> None:
     finally:
         stop.set()
         writer.join()
+
+
+def test_gives_the_files_of_a_folder_in_byte_order_however_many(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("publisher_daemon.ledger.sqlite.AT_ONCE", 3)
+    names = ["b.csv", "a/z.csv", "a.csv", "é.csv", "\udcff.csv", "a-b.csv", "c.csv"]
+    for number, name in enumerate(names):
+        ledger.touch(entry(ResourceKey(DATASET, "air", name), f"r{number}"))
+    ledger.touch(entry(ResourceKey(DATASET, "water", "a.csv"), "other"))
+    ledger.touch(entry(ResourceKey(DATASET, "air", "gone.csv"), "r9", stamp=None, gone_since=1.0))
+
+    found = list(ledger.known(DATASET, "air"))
+
+    stamp = (STAMP.size, STAMP.mtime_ns, STAMP.ctime_ns, STAMP.inode)
+    assert found == sorted(
+        [(os.fsencode(name), stamp, False) for name in names] + [(b"gone.csv", None, True)]
+    )
+
+
+def test_says_whether_anything_waits(ledger: Ledger) -> None:
+    ledger.touch(entry())
+    assert not ledger.waits(DATASET)
+
+    ledger.stand([Standing(KEY, State.PENDING, "not_settled", "…", since=1.0)])
+    assert ledger.waits(DATASET)
+    ledger.stand([], [KEY])
+    attempt = ledger.begin(KEY, "replace", now=1.0)
+    assert ledger.waits(DATASET)
+    ledger.close_attempt(attempt, now=2.0, action="attempt.abandoned")
+    assert not ledger.waits(DATASET)

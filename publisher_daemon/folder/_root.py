@@ -1,0 +1,106 @@
+"""Which directory stands at the folder's path now, and whether it is the one we know."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from publisher_daemon import mounts
+from publisher_daemon.errors import FolderGone, FolderUnreadable
+from publisher_daemon.model import Watch
+from publisher_daemon.naming import readable
+
+log = structlog.get_logger(__name__)
+
+#: Not there, or not what it was: a name, a directory, a link.
+VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """The folder itself, opened."""
+
+    descriptor: int
+    device: int
+    inode: int
+
+
+class Presence:
+    """What is known of the directory at the folder's path, from one look to the next."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        #: file system and mount of the last look that went well, or what to expect
+        self.identity: str | None = None
+        #: device and inode of the last look that went well
+        self.inode: tuple[int, int] | None = None
+        self.had_files = False
+
+    @contextmanager
+    def open(self) -> Iterator[Root]:
+        """Open it; raises FolderGone, FolderUnreadable."""
+        try:
+            descriptor = os.open(self._watch.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise self.lost(error) from error
+        try:
+            status = os.fstat(descriptor)
+            yield Root(descriptor, status.st_dev, status.st_ino)
+        finally:
+            os.close(descriptor)
+
+    def lost(self, error: OSError) -> FolderUnreadable:
+        """What to say when the system refuses the folder."""
+        path = self._watch.path
+        if error.errno == errno.ENOENT:
+            return FolderGone(
+                f"The folder {path} is missing.",
+                hint="Nothing is withdrawn because of that; put it back, or mount it.",
+            )
+        if error.errno in VANISHED:
+            return FolderGone(f"{path} is not a directory.", hint="Name a directory in `path`.")
+        return FolderUnreadable(
+            f"The folder {path} cannot be read: {error.strerror or error}.",
+            hint="Nothing is concluded from it; see its rights, or the server it is on.",
+        )
+
+    def recognise(self, root: Root, *, completely: bool) -> None:
+        """Raise FolderGone unless it is the folder we know, or nothing speaks against a new one."""
+        inode = (root.device, root.inode)
+        if self.inode == inode and not completely:
+            return
+        found = mounts.identity(root.descriptor, mounts.mount_of(root.descriptor))
+        if self.identity is not None and found != self.identity and not self._is_arrival(found):
+            raise FolderGone(
+                f"Another file system than before stands at {self._watch.path}"
+                f" ({_say(found)} instead of {_say(self.identity)}).",
+                hint="Mount the right one again; if it is meant: `publisher-daemon retry --yes`.",
+            )
+        if self.inode not in {None, inode}:
+            if self.had_files and not os.listdir(root.descriptor):  # noqa: PTH208 - a descriptor
+                raise FolderGone(
+                    f"{self._watch.path} was replaced by an empty folder.",
+                    hint="Nothing is withdrawn because of that; put its files back.",
+                )
+            log.warning("folder.replaced", folder=self._watch.name, path=self._watch.path)
+        self.identity, self.inode = found, inode
+
+    def _is_arrival(self, found: str) -> bool:
+        """Whether the share that was not mounted yet when we first looked has come.
+
+        Only then: over a folder that had files, an unknown mount would hide them.
+        """
+        if self.identity is None or self.had_files:
+            return False
+        before, now = self.identity.split("|"), found.split("|")
+        return len(before) == len(now) == 4 and now[3].startswith(before[3].rstrip("/") + "/")
+
+
+def _say(identity: str) -> str:
+    parts = identity.split("|")
+    return f"{parts[0]} mounted at {readable(parts[3])}" if len(parts) == 4 else identity
