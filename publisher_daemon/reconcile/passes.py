@@ -140,15 +140,7 @@ class Reconciler:
                 trouble="; ".join([*seen.troubles.values(), *([trouble.why] if trouble else [])])
                 or None,
             )
-            quiet = not run.done and not trouble and reason is not Reason.ONCE
-            say = log.debug if quiet else log.info
-            say(
-                "dataset.reconciled",
-                reason=reason,
-                seconds=round(report.seconds, 3),
-                **report.counts,
-                **({"why": report.trouble} if report.trouble else {}),
-            )
+            _tell(report, quiet=not run.done and not trouble and reason is not Reason.ONCE)
             return report
 
     def _narrowed(
@@ -164,10 +156,11 @@ class Reconciler:
         self, dataset: DatasetId, reason: Reason, pass_id: str, started: float, policy: Policy
     ) -> Report:
         """Report that nothing differs from the ledger and nothing waits: the ordinary rescan."""
-        seconds = self._clock() - started
-        log.debug("dataset.reconciled", reason=reason, seconds=round(seconds, 3))
         scanned = frozenset(watch.name for watch in policy.watches)
-        return Report(dataset, reason, pass_id, started, seconds, scanned=scanned)
+        seconds = self._clock() - started
+        report = Report(dataset, reason, pass_id, started, seconds, scanned=scanned)
+        _tell(report, quiet=True)
+        return report
 
     def _read_ledger(self, dataset: DatasetId, now: float) -> Record:
         record = self._ledger.read(dataset)
@@ -349,6 +342,18 @@ def _counts(done: Sequence[Action], standings: Sequence[Standing]) -> dict[str, 
     for standing in standings:
         counts[str(standing.state)] = counts.get(str(standing.state), 0) + 1
     return counts
+
+
+def _tell(report: Report, *, quiet: bool) -> None:
+    """Say the canonical line of a pass."""
+    say = log.debug if quiet else log.info
+    say(
+        "dataset.reconciled",
+        reason=report.reason,
+        seconds=round(report.seconds, 3),
+        **report.counts,
+        **({"why": report.trouble} if report.trouble else {}),
+    )
 
 
 def _earliest(*instants: float | None) -> float | None:
