@@ -249,6 +249,19 @@ class RemoteDataset:
 
 
 @dataclass(frozen=True, slots=True)
+class RemotePage:
+    """An organisation or a reuse as the portal shows it to this key."""
+
+    id: str
+    title: str
+    page: str
+    can_edit: bool = True
+    deleted: bool = False
+    #: the answer as it came, for metadata
+    raw: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Remote:
     """One dataset and all its resources, as read at the start of a pass."""
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from publisher_daemon.config import Settings
+from publisher_daemon.config import DatasetSettings, PageSettings, Settings
 from publisher_daemon.errors import FolderUnreadable
 from publisher_daemon.folder import Folder
 from publisher_daemon.ledger import DatasetFacts, Ledger
@@ -24,6 +24,7 @@ from publisher_daemon.model import (
     Watch,
 )
 from publisher_daemon.naming import readable
+from publisher_daemon.refresh import lanes_of
 from publisher_daemon.schedule import next_refresh
 
 
@@ -111,19 +112,54 @@ def pins(settings: Settings, ledger: Ledger) -> dict[str, DatasetId]:
 
 
 def next_refreshes(settings: Settings, ledger: Ledger) -> dict[DatasetId, float | None]:
-    """When each page that is kept is refreshed next; None: when its settings change."""
-    pinned, facts, now = pins(settings, ledger), ledger.datasets(), time.time()
-    found: dict[DatasetId, float | None] = {}
-    for each in settings.datasets:
-        dataset = pinned.get(each.id, DatasetId(each.id))
-        last = facts[dataset].last_refresh if dataset in facts else None
-        found[dataset] = None
-        if each.refresh is not None:
-            zone = each.timezone or settings.daemon.timezone
-            found[dataset] = next_refresh(dataset, each.refresh, now, zone)
-        elif each.refresh_every is not None:
-            found[dataset] = max(now, (last or 0.0) + each.refresh_every)
+    """When each dataset's page is refreshed next; None: when its settings change."""
+    facts, now = ledger.datasets(), time.time()
+    lanes = lanes_of(settings, pins(settings, ledger))
+    return {
+        lane: _next(lane, each, settings, facts.get(lane), now)
+        for lane, each in lanes.items()
+        if isinstance(each, DatasetSettings)
+    }
+
+
+def _next(
+    lane: DatasetId, said: PageSettings, settings: Settings, facts: DatasetFacts | None, now: float
+) -> float | None:
+    if said.refresh is not None:
+        return next_refresh(lane, said.refresh, now, said.timezone or settings.daemon.timezone)
+    if said.refresh_every is not None:
+        last = facts.last_refresh if facts else None
+        return max(now, (last or 0.0) + said.refresh_every)
+    return None
+
+
+def pages(settings: Settings, ledger: Ledger) -> list[dict[str, object]]:
+    """Where the organisations and reuses stand that the configuration keeps."""
+    known, now = ledger.datasets(), time.time()
+    found: list[dict[str, object]] = []
+    for lane, said in lanes_of(settings, {}).items():
+        if isinstance(said, DatasetSettings):
+            continue
+        facts = known.get(lane) or DatasetFacts(lane)
+        found.append(
+            {
+                "page": str(lane).partition(":")[0],
+                "name": said.name,
+                "title": facts.title,
+                "url": facts.page,
+                "last_refresh": instant(facts.last_refresh),
+                "next_refresh": instant(_next(lane, said, settings, facts, now)),
+                "refresh_trouble": facts.refresh_trouble,
+                "drifts": list(facts.drifts),
+                "held_fields": list(facts.held_fields),
+            }
+        )
     return found
+
+
+def page_trouble(page: Mapping[str, object]) -> bool:
+    """Whether something of this organisation or reuse failed, or is held."""
+    return bool(page["refresh_trouble"] or page["held_fields"])
 
 
 def _learned(facts: DatasetFacts) -> dict[str, object]:
@@ -131,6 +167,8 @@ def _learned(facts: DatasetFacts) -> dict[str, object]:
     return {
         "private": facts.private,
         "organization": facts.organization,
+        "organization_name": facts.owner,
+        "reuses": facts.reuses,
         "quality_score": facts.quality,
         "quality_missing": list(facts.missing),
         "late": facts.late,

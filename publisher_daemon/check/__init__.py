@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from publisher_daemon.check import _datasets, _folders, _portal, _state
+from publisher_daemon.check import _datasets, _folders, _pages, _portal, _state
 from publisher_daemon.check._finding import Finding, Level, error, exit_code, fine, warning
 from publisher_daemon.check._places import Places
 from publisher_daemon.config import Settings
@@ -83,7 +83,7 @@ def _written(settings: Settings) -> Iterator[Finding]:
     where = str(settings.path or "the environment")
     for text in settings.warnings():
         yield _of_warning(where, text)
-    if not settings.folders and not settings.datasets:
+    if not settings.folders and not settings.pages:
         yield error(
             where,
             "There is no [[folders]] section, so nothing to publish.",
@@ -121,6 +121,7 @@ def _with_key(
         yield from findings
         if me is not None:
             yield from _datasets.datasets(settings, portal, me, places)
+            yield from _pages.pages(settings, portal, me, places)
     except CredentialRefused as trouble:
         # it was accepted a moment ago: it has just expired, or been revoked
         yield _portal.refused(trouble, portal.url, where)

@@ -299,7 +299,7 @@ def words(settings: Settings, reached: Reached, places: Places) -> Iterator[Find
                 places("datasets", index, "license"),
                 f"The portal knows no license “{said}”: it would not refuse it, but clear the "
                 "license of the dataset.",
-                _known(said, reached.licenses),
+                near(said, reached.licenses),
                 "dataset.license",
             )
         said = dataset.frequency
@@ -307,7 +307,7 @@ def words(settings: Settings, reached: Reached, places: Places) -> Iterator[Find
             yield error(
                 places("datasets", index, "frequency"),
                 f"The portal knows no frequency “{said}”.",
-                _known(said, reached.frequencies),
+                near(said, reached.frequencies),
                 "dataset.frequency",
             )
         spatial = dataset.spatial
@@ -316,7 +316,7 @@ def words(settings: Settings, reached: Reached, places: Places) -> Iterator[Find
             yield error(
                 places("datasets", index, "spatial"),
                 f"The portal knows no spatial granularity “{said}”.",
-                _known(said, reached.granularities),
+                near(said, reached.granularities),
                 "dataset.granularity",
             )
     for folder_index, folder in enumerate(settings.folders):
@@ -325,7 +325,7 @@ def words(settings: Settings, reached: Reached, places: Places) -> Iterator[Find
                 yield error(
                     places("folders", folder_index, "resources", index, "type"),
                     f"The portal knows no type of resource “{rule.type}”.",
-                    _known(rule.type, reached.types),
+                    near(rule.type, reached.types),
                     "dataset.type",
                 )
 
@@ -371,14 +371,15 @@ def schemas(settings: Settings, portal: Portal, places: Places) -> Iterator[Find
             yield error(
                 where,
                 f"The portal's catalogue has no schema “{name}”.",
-                _known(name, known),
+                near(name, known),
                 "dataset.schema",
             )
 
 
-def _known(said: str, known: frozenset[str]) -> str:
-    near = get_close_matches(said, sorted(known), n=1)
-    if near:
-        return f'Perhaps "{near[0]}" is meant.'
+def near(said: str, known: frozenset[str]) -> str:
+    """What may be meant, of the words that are known."""
+    close = get_close_matches(said, sorted(known), n=1)
+    if close:
+        return f'Perhaps "{close[0]}" is meant.'
     shown = sorted(known)[:20]
     return f"Known ones: {', '.join(shown)}{'…' if len(known) > len(shown) else ''}."

@@ -7,8 +7,15 @@ from collections.abc import Iterable
 
 from publisher_daemon import daemon, status
 from publisher_daemon.cli.opening import key_of, settings_of
-from publisher_daemon.cli.service import views_of
-from publisher_daemon.cli.showing import print_json, say, show_datasets, show_file, table
+from publisher_daemon.cli.service import pages_of, views_of
+from publisher_daemon.cli.showing import (
+    print_json,
+    say,
+    show_datasets,
+    show_file,
+    show_pages,
+    table,
+)
 from publisher_daemon.config import Settings
 from publisher_daemon.errors import PortalError
 from publisher_daemon.ledger import HistoryRow, Ledger
@@ -19,20 +26,23 @@ from publisher_daemon.status import DatasetView, FileView, instant, readable_pat
 def do_status(arguments: argparse.Namespace) -> int:
     """Say where every file stands; 1 when something failed or is held."""
     settings = settings_of(arguments, level="warning")
-    settings.require_folders()
-    views = views_of(settings)
+    if not settings.pages:
+        settings.require_folders()
+    views, pages = views_of(settings), pages_of(settings)
     remote = _remote(settings, views) if arguments.remote else {}
     if arguments.json:
         documents = [view.as_json() for view in views]
         for document, view in zip(documents, views, strict=True):
             if arguments.remote:
                 document["remote"] = remote.get(view.dataset)
-        print_json({"datasets": documents, "summary": status.summary(views)})
+        print_json({"datasets": documents, "pages": pages, "summary": status.summary(views)})
     else:
         show_datasets(views, ignored=True)
+        show_pages(pages)
         for dataset, found in remote.items():
             _show_remote(dataset, found)
-    return 0 if all(view.well for view in views) else 1
+    well = all(view.well for view in views)
+    return 0 if well and not any(map(status.page_trouble, pages)) else 1
 
 
 def _remote(settings: Settings, views: Iterable[DatasetView]) -> dict[str, dict[str, object]]:

@@ -20,6 +20,7 @@ from publisher_daemon.model import (
     Identify,
     Keep,
     RemoteDataset,
+    RemotePage,
     Rename,
     Replace,
     State,
@@ -47,7 +48,7 @@ def do_plan(arguments: argparse.Namespace) -> int:
         ]
         pages = [
             office.refreshes.look(dataset)
-            for dataset in office.refreshes.datasets
+            for dataset in (*office.refreshes.datasets, *office.refreshes.others)
             if dataset not in unmade
         ]
     finally:
@@ -96,7 +97,7 @@ def _show_new(new: NewDataset) -> None:
     say(f"      {_CREATE}")
 
 
-def _page(current: RemoteDataset, wanted: MetadataPlan) -> dict[str, object]:
+def _page(current: RemoteDataset | RemotePage, wanted: MetadataPlan) -> dict[str, object]:
     return {
         "dataset": current.id,
         "changes": {
@@ -109,7 +110,7 @@ def _page(current: RemoteDataset, wanted: MetadataPlan) -> dict[str, object]:
     }
 
 
-def _show_page(current: RemoteDataset, wanted: MetadataPlan) -> None:
+def _show_page(current: RemoteDataset | RemotePage, wanted: MetadataPlan) -> None:
     say(f"Metadata of {current.title} ({current.id})")
     if wanted.publishes:
         say("  ! this makes a PRIVATE dataset PUBLIC, as `private = false` says")

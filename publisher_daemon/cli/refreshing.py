@@ -14,12 +14,13 @@ from publisher_daemon.errors import LedgerBusy, PublisherError
 from publisher_daemon.ledger import Ledger
 from publisher_daemon.model import DatasetId
 from publisher_daemon.reconcile.metadata import Refreshed
+from publisher_daemon.refresh import lanes_of
 
 
 def do_refresh(arguments: argparse.Namespace) -> int:
     """Refresh one dataset, or all that have a [[datasets]] section."""
     settings = settings_of(arguments)
-    if not settings.datasets:
+    if not settings.pages:
         raise PublisherError(
             "The configuration has no [[datasets]] section, so no metadata to keep in step.",
             hint="`publisher-daemon import DATASET` prints one that matches a dataset as it is.",
@@ -52,7 +53,7 @@ def _ask(arguments: argparse.Namespace, settings: Settings) -> int:
     ledger = Ledger(settings.daemon.state_dir)
     try:
         pins = status.pins(settings, ledger)
-        known = {each.id: pins.get(each.id, DatasetId(each.id)) for each in settings.datasets}
+        known = {each.name: lane for lane, each in lanes_of(settings, pins).items()}
         for dataset in _chosen(arguments.dataset, known):
             ledger.ask("refresh", dataset, None, None)
     finally:

@@ -25,7 +25,7 @@ def do_run(arguments: argparse.Namespace) -> int:
 
     def reload() -> Settings:
         fresh = load(arguments.config, os.environ)
-        if not fresh.datasets:
+        if not fresh.pages:
             fresh.require_folders()
         fresh.api_key()
         configure_log(fresh, keep=True)
@@ -46,6 +46,15 @@ def do_once(arguments: argparse.Namespace) -> int:
     else:
         show_datasets(views, ignored=True)
     return code
+
+
+def pages_of(settings: Settings) -> list[dict[str, object]]:
+    """Where the organisations and reuses stand that the configuration keeps."""
+    ledger = Ledger(settings.daemon.state_dir, read_only=True)
+    try:
+        return status.pages(settings, ledger)
+    finally:
+        ledger.close()
 
 
 def views_of(settings: Settings) -> tuple[DatasetView, ...]:

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from publisher_daemon.ledger import DatasetFacts
 from publisher_daemon.log import redact, single_line
@@ -95,16 +96,36 @@ def _show_watch(folder: Mapping[str, object]) -> None:
         say(f"      {watch['why']} It is looked at regularly instead; nothing is lost but time.")
 
 
-def _show_page(facts: DatasetFacts) -> None:
-    """What a refresh learned of the dataset's page, and what a producer can do about it."""
-    for held in facts.held_fields:
+def show_pages(pages: Sequence[Mapping[str, object]]) -> None:
+    """Print the organisations and reuses that are kept in step."""
+    for page in pages:
+        name, title = page["name"], page["title"]
+        say(f"{page['page']}: {title or name}" + (f"  {page['url']}" if page["url"] else ""))
+        if page["refresh_trouble"]:
+            say(f"  ! {page['refresh_trouble']}")
+        last, following = page["last_refresh"], page["next_refresh"]
+        say(f"  metadata refreshed: {last or 'never'}; next: {following or 'when it changes'}")
+        _show_fields(page["drifts"], page["held_fields"])
+
+
+def _show_fields(drifts: Any, held_fields: Any) -> None:
+    """What a colleague changed and is kept, and what waits for a person."""
+    for held in held_fields:
         field, why = held["field"], held["why"]
         ours, theirs = written(held["ours"]), written(held["theirs"])
         say(f"  ! {field} is held: {why}")
         say(f"      configured: {ours}; on the portal: {theirs}")
-    for drift in facts.drifts:
+    for drift in drifts:
         field, ours, theirs = drift["field"], written(drift["ours"]), written(drift["theirs"])
         say(f"  = {field}: a colleague's is kept: {theirs}; configured: {ours}")
+
+
+def _show_page(facts: DatasetFacts) -> None:
+    """What a refresh learned of the dataset's page, and what a producer can do about it."""
+    _show_fields(facts.drifts, facts.held_fields)
+    if facts.owner or facts.reuses:
+        owner, reuses = facts.owner or "-", facts.reuses or 0
+        say(f"  organization: {owner}; reuses: {reuses}")
     if facts.quality is not None:
         say(f"  quality on the portal: {facts.quality:.0%}")
     if facts.views or facts.downloads:

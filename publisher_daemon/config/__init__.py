@@ -26,7 +26,10 @@ from publisher_daemon.config._models import (
     DatasetSettings,
     FolderSettings,
     MetricsSettings,
+    OrganizationSettings,
+    PageSettings,
     PortalSettings,
+    ReuseSettings,
     RuleSettings,
     Settings,
     SpatialSettings,
@@ -40,7 +43,10 @@ __all__ = [
     "DatasetSettings",
     "FolderSettings",
     "MetricsSettings",
+    "OrganizationSettings",
+    "PageSettings",
     "PortalSettings",
+    "ReuseSettings",
     "RuleSettings",
     "Settings",
     "SpatialSettings",
@@ -175,6 +181,8 @@ _PATHS: Mapping[str, tuple[str, ...]] = {
     "metrics": ("textfile",),
     "folders": ("path",),
     "datasets": ("description_file",),
+    "organizations": ("description_file",),
+    "reuses": ("description_file",),
 }
 
 

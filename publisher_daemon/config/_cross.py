@@ -9,7 +9,12 @@ from pathlib import Path
 from publisher_daemon.catalogue import has_values
 from publisher_daemon.config._forms import looks_like_dataset_id
 from publisher_daemon.config._locate import Where
-from publisher_daemon.config._models import DatasetSettings, Settings, read_description
+from publisher_daemon.config._models import (
+    DatasetSettings,
+    PageSettings,
+    Settings,
+    read_description,
+)
 from publisher_daemon.config._problems import Problem
 from publisher_daemon.errors import ConfigInvalid
 from publisher_daemon.naming import parts_of
@@ -26,6 +31,7 @@ def cross_check(settings: Settings) -> list[Problem]:
         *_templates(settings),
         *_series(settings),
         *_datasets(settings),
+        *_pages(settings),
     ]
 
 
@@ -180,19 +186,7 @@ def _created(index: int, dataset: DatasetSettings) -> Iterator[Problem]:
 
 
 def _datasets(settings: Settings) -> Iterator[Problem]:
-    seen: dict[str, int] = {}
     for index, dataset in enumerate(settings.datasets):
-        other = seen.setdefault(dataset.id, index)
-        if other != index:
-            yield Problem(
-                ("datasets", index, "id"),
-                f"has a section already: [datasets][{other + 1}]. Put its keys together",
-            )
-        if dataset.refresh is not None and dataset.refresh_every is not None:
-            yield Problem(
-                ("datasets", index, "refresh_every"),
-                "cannot stand beside refresh. Keep one of them",
-            )
         coverage = dataset.temporal_coverage
         # what is computed is compared once its value is known
         if (
@@ -206,12 +200,52 @@ def _datasets(settings: Settings) -> Iterator[Problem]:
                 f"comes before start ({coverage.start}). Write the later day",
             )
         yield from _created(index, dataset)
-        if dataset.description_file is None:
-            continue
-        where: Where = ("datasets", index, "description_file")
-        if dataset.description is not None:
-            yield Problem(where, "cannot stand beside description. Keep one of them")
-        try:
-            read_description(dataset.description_file)
-        except ConfigInvalid as error:
-            yield Problem(where, f"{error.message} {error.hint}", show=False)
+
+
+def _pages(settings: Settings) -> Iterator[Problem]:
+    sections: tuple[tuple[str, str, tuple[PageSettings, ...]], ...] = (
+        ("datasets", "id", settings.datasets),
+        ("organizations", "id", settings.organizations),
+        ("reuses", "url", settings.reuses),
+    )
+    for section, key, pages in sections:
+        seen: dict[str, int] = {}
+        for index, page in enumerate(pages):
+            other = seen.setdefault(page.name, index)
+            if other != index:
+                yield Problem(
+                    (section, index, key),
+                    f"has a section already: [{section}][{other + 1}]. Put its keys together",
+                )
+            yield from _page(section, index, page)
+    known = {*settings.datasets_named()}
+    for index, reuse in enumerate(settings.reuses):
+        for name in reuse.datasets:
+            if not looks_like_dataset_id(name) and name not in known:
+                yield Problem(
+                    ("reuses", index, "datasets"),
+                    f"names “{name}”, which is no id, and no dataset of this configuration. Write "
+                    "the dataset's id (24 hexadecimal digits)",
+                )
+
+
+def _page(section: str, index: int, page: PageSettings) -> Iterator[Problem]:
+    if page.refresh is not None and page.refresh_every is not None:
+        yield Problem(
+            (section, index, "refresh_every"), "cannot stand beside refresh. Keep one of them"
+        )
+    if section != "datasets" and has_values(page.said_inline()):
+        yield Problem(
+            (section, index),
+            "uses a computed value, which only a dataset has. Write the text itself",
+            show=False,
+        )
+    if page.description_file is None:
+        return
+    where: Where = (section, index, "description_file")
+    if page.description is not None:
+        yield Problem(where, "cannot stand beside description. Keep one of them")
+    try:
+        read_description(page.description_file)
+    except ConfigInvalid as error:
+        yield Problem(where, f"{error.message} {error.hint}", show=False)

@@ -253,6 +253,11 @@ def _prom(value: Path) -> Path:
     return value
 
 
+def _web(value: str) -> str:
+    _split(value, ("https", "http"))
+    return value
+
+
 def _match(value: str) -> str:
     left = _PART.sub("", value)
     if "{" in left or "}" in left:
@@ -297,6 +302,7 @@ Computing = AfterValidator(_computing)
 Day = Annotated[str, BeforeValidator(_day)]
 TimeZone = Annotated[str, AfterValidator(_timezone)]
 PortalUrl = Annotated[str, AfterValidator(_portal_url)]
+Web = Annotated[str, AfterValidator(_web)]
 Proxy = Annotated[str, AfterValidator(_proxy)]
 Listen = Annotated[str, AfterValidator(_listen)]
 PromFile = Annotated[Path, BeforeValidator(_path), AfterValidator(_prom)]

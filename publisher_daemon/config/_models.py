@@ -38,6 +38,7 @@ from publisher_daemon.config._forms import (
     Share,
     Tag,
     TimeZone,
+    Web,
 )
 from publisher_daemon.config._key import known_keys, read_api_key
 from publisher_daemon.errors import ConfigInvalid
@@ -184,20 +185,54 @@ class SpatialSettings(_Section):
     granularity: _Text | None = None
 
 
-class DatasetSettings(_Section):
+class PageSettings(_Section):
+    """What every section has that is kept in step with a page of the portal."""
+
+    refresh: Cron | None = None
+    refresh_every: Duration | None = None
+    timezone: TimeZone | None = None
+    on_drift: Literal["keep", "enforce"] | None = None
+    description: Annotated[_Description, Computing] | None = None
+    description_file: PathText | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called in the configuration."""
+        raise NotImplementedError
+
+    def said_inline(self) -> dict[str, object]:
+        """The metadata that stands in the configuration itself."""
+        return self.model_dump(mode="json", exclude_none=True, exclude=_NOT_METADATA)
+
+    def said(self) -> dict[str, object]:
+        """The metadata that is named, in the portal's words; computed values as written."""
+        said = self.said_inline()
+        if self.description_file is not None:
+            said["description"] = read_description(self.description_file)
+        return said
+
+
+_NOT_METADATA = {
+    "id",
+    "create",
+    "organization",
+    "datasets",
+    "refresh",
+    "refresh_every",
+    "timezone",
+    "on_drift",
+    "description_file",
+}
+
+
+class DatasetSettings(PageSettings):
     """[[datasets]]: metadata kept in step; what is not named is never touched."""
 
     id: Dataset
     create: bool = False
     organization: ObjectId | None = None
-    refresh: Cron | None = None
-    refresh_every: Duration | None = None
-    timezone: TimeZone | None = None
-    on_drift: Literal["keep", "enforce"] | None = None
     title: Annotated[_Title, Computing] | None = None
     acronym: _Text | None = None
-    description: Annotated[_Description, Computing] | None = None
-    description_file: PathText | None = None
     description_short: Annotated[str, Field(min_length=1, max_length=200), Computing] | None = None
     tags: tuple[Tag, ...] | None = None
     license: _Text | None = None
@@ -210,26 +245,40 @@ class DatasetSettings(_Section):
     private: StrictBool | None = None
     extras: dict[str, Any] | None = None
 
-    def said(self) -> dict[str, object]:
-        """The metadata that is named, in the portal's words; computed values as written."""
-        said: dict[str, object] = self.model_dump(
-            mode="json", exclude_none=True, exclude=_NOT_METADATA
-        )
-        if self.description_file is not None:
-            said["description"] = read_description(self.description_file)
-        return said
+    @property
+    def name(self) -> str:
+        """What it is called in the configuration."""
+        return self.id
 
 
-_NOT_METADATA = {
-    "id",
-    "create",
-    "organization",
-    "refresh",
-    "refresh_every",
-    "timezone",
-    "on_drift",
-    "description_file",
-}
+class OrganizationSettings(PageSettings):
+    """[[organizations]]: an organisation's page."""
+
+    id: ObjectId
+    acronym: _Text | None = None
+    url: Web | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called in the configuration."""
+        return self.id
+
+
+class ReuseSettings(PageSettings):
+    """[[reuses]]: a reuse, declared once and kept in step; its address is what it is known by."""
+
+    url: Web
+    organization: ObjectId | None = None
+    datasets: tuple[Dataset, ...] = ()
+    title: Annotated[_Title, Computing] | None = None
+    type: _Text | None = None
+    topic: _Text | None = None
+    tags: tuple[Tag, ...] | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called in the configuration."""
+        return self.url
 
 
 class Settings(BaseSettings):
@@ -242,6 +291,8 @@ class Settings(BaseSettings):
     metrics: MetricsSettings = MetricsSettings()
     folders: tuple[FolderSettings, ...] = ()
     datasets: tuple[DatasetSettings, ...] = ()
+    organizations: tuple[OrganizationSettings, ...] = ()
+    reuses: tuple[ReuseSettings, ...] = ()
 
     _path: Path | None = PrivateAttr(default=None)
     _credentials: tuple[Path, ...] = PrivateAttr(default=())
@@ -288,6 +339,11 @@ class Settings(BaseSettings):
                 f"{where}: there is no [[folders]] section, so nothing to publish.",
                 hint="Add one, or let `publisher-daemon init` write a first configuration.",
             )
+
+    @property
+    def pages(self) -> tuple[PageSettings, ...]:
+        """Every section that is kept in step with a page of the portal, datasets first."""
+        return (*self.datasets, *self.organizations, *self.reuses)
 
     def datasets_named(self) -> tuple[str, ...]:
         """Every dataset the configuration names (ids and slugs), once, in the order of the file."""
@@ -337,11 +393,13 @@ class Settings(BaseSettings):
                 "daemon": {"timezone", "on_drift", "grace"},
                 "folders": True,
                 "datasets": True,
+                "organizations": True,
+                "reuses": True,
             },
         )
         decisive["descriptions"] = [
             _description_or_why(each.description_file)
-            for each in self.datasets
+            for each in self.pages
             if each.description_file is not None
         ]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()

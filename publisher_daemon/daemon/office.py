@@ -20,6 +20,7 @@ from publisher_daemon.catalogue import Facts, without_values
 from publisher_daemon.config import DatasetSettings, Settings, looks_like_dataset_id
 from publisher_daemon.errors import (
     Exchange,
+    OutcomeUnknown,
     PortalError,
 )
 from publisher_daemon.folder import Folder
@@ -62,7 +63,9 @@ class Office:
     @property
     def lanes(self) -> tuple[DatasetId, ...]:
         """Every dataset with something to do: fed by folders, or with metadata to keep."""
-        return tuple(dict.fromkeys((*self.datasets, *self.refreshes.datasets)))
+        return tuple(
+            dict.fromkeys((*self.datasets, *self.refreshes.datasets, *self.refreshes.others))
+        )
 
 
 class Vocabulary:
@@ -179,7 +182,7 @@ def build(
 
     ``pin`` False writes nothing in the ledger.
     """
-    if not settings.datasets:
+    if not settings.pages:
         settings.require_folders()
     portal = open_portal(settings, reason, on_exchange)
     pinned = resolve_slugs(settings, portal, ledger, pin=pin)
@@ -256,9 +259,13 @@ def make_pass(
     One after the other in the dataset's own lane: no two writers ever meet on it. Raises
     LedgerBroken.
     """
-    report = office.reconciler.run(dataset, reason, hints)
-    remember(office, report)
-    wanted = dataset in office.refreshes.datasets and (refresh or office.refreshes.due(dataset))
+    if dataset in office.refreshes.others:
+        report = Report(dataset, reason, pass_id="", started_at=time.time(), seconds=0.0)
+    else:
+        report = office.reconciler.run(dataset, reason, hints)
+        remember(office, report)
+    kept = dataset in office.refreshes.datasets or dataset in office.refreshes.others
+    wanted = kept and (refresh or office.refreshes.due(dataset))
     if not wanted or office.gate.enter() is not None:
         return report, None
     try:
@@ -267,19 +274,25 @@ def make_pass(
         office.gate.failed(error)
         return report, str(error)
     office.gate.answered()
-    return report, done.trouble
+    held = ", ".join(one.field for one in done.held)
+    return report, done.trouble or (f"held: {held}" if held else None)
 
 
 def refresh_now(
     settings: Settings, choose: Callable[[dict[str, DatasetId]], Sequence[DatasetId]]
 ) -> list[Refreshed]:
-    """Refresh the datasets chosen among those named; raises LedgerBusy when a service runs."""
+    """Refresh the pages chosen among those named; raises LedgerBusy when a service runs."""
     with open_ledger(settings) as ledger:
         office = build(settings, ledger, reason="publisher-daemon refresh")
-        ids = dict(
-            zip((each.id for each in settings.datasets), office.refreshes.datasets, strict=True)
-        )
-        return [office.refreshes.run(dataset) for dataset in choose(ids)]
+        return [_refreshed(office, lane) for lane in choose(office.refreshes.names)]
+
+
+def _refreshed(office: Office, lane: DatasetId) -> Refreshed:
+    """One page; a lost answer is its own trouble, a portal that is away is everybody's."""
+    try:
+        return office.refreshes.run(lane)
+    except OutcomeUnknown as error:
+        return Refreshed(lane, "", trouble=error.sentence)
 
 
 def _keep_presence(folder: Folder, watch: Watch, ledger: Ledger) -> None:

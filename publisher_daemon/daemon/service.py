@@ -176,7 +176,7 @@ class Daemon:
         )
         for dataset in office.datasets:
             schedule.add_every(dataset, self._settings.daemon.rescan_every, Reason.RESCAN)
-        for dataset in office.refreshes.datasets:
+        for dataset in (*office.refreshes.datasets, *office.refreshes.others):
             line, every, zone = office.refreshes.schedule_of(dataset)
             if line is not None:
                 schedule.add_cron(dataset, line, zone)

@@ -31,7 +31,10 @@ class DatasetFacts:
     #: the score itself, from 0 to 1, and why the portal shows it as late
     quality: float | None = None
     late: str | None = None
+    #: the organisation's name
+    owner: str | None = None
     #: as the portal counts them; None where it does not
+    reuses: int | None = None
     views: int | None = None
     downloads: int | None = None
     #: fields a colleague changed and that stay so: {"field", "ours", "theirs"}

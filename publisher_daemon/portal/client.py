@@ -28,6 +28,7 @@ from publisher_daemon.model import (
     Fingerprint,
     Identity,
     RemoteDataset,
+    RemotePage,
     RemoteResource,
     ResourceId,
     Words,
@@ -148,6 +149,14 @@ class Portal:
     def granularities(self) -> frozenset[str]:
         """The spatial granularities the portal knows, by id."""
         return self._vocabulary("/api/1/spatial/granularities/", "id")
+
+    def reuse_types(self) -> frozenset[str]:
+        """The types of reuse the portal knows, by id."""
+        return self._vocabulary("/api/1/reuses/types/", "id")
+
+    def reuse_topics(self) -> frozenset[str]:
+        """The topics of reuses the portal knows, by id."""
+        return self._vocabulary("/api/1/reuses/topics/", "id")
 
     def has_zone(self, zone: str) -> bool:
         """Whether the portal knows this spatial zone."""
@@ -283,6 +292,47 @@ class Portal:
     def identify_dataset(self, dataset: DatasetId, extras: Mapping[str, Any]) -> None:
         """Merge these extras into the dataset's; its freshness does not move."""
         self._merge(f"/api/2/datasets/{_part(dataset)}/extras/", extras, dataset)
+
+    # ---------------------------------------------------------------- organisations and reuses
+
+    def organization(self, organization: str) -> RemotePage:
+        """The organisation, and whether this key administers it; raises NotThere."""
+        mine = {each.id: each.admin for each in self.whoami().organizations}
+        path = f"/api/1/organizations/{_part(organization)}/"
+        return shapes.page(self._calls.read(path), can_edit=mine.get(organization, False))
+
+    def update_organization(self, organization: str, changes: Mapping[str, Any]) -> RemotePage:
+        """Change only these fields."""
+        path = f"/api/1/organizations/{_part(organization)}/"
+        return self._page("PUT", path, changes)
+
+    def reuse(self, reuse: str) -> RemotePage:
+        """The reuse of that id; raises NotThere."""
+        return shapes.page(self._calls.read(f"/api/1/reuses/{_part(reuse)}/"))
+
+    def reuses_of(self, owner: str) -> Iterator[RemotePage]:
+        """The reuses of an organisation, by its id, or of the key's owner (``me``)."""
+        who = {"owner": self.whoami().id} if owner == "me" else {"organization": owner}
+        for page in self._pages("/api/1/reuses/", who):
+            for found in page["data"]:
+                yield shapes.page(found)
+
+    def create_reuse(self, fields: Mapping[str, Any]) -> RemotePage:
+        """Declare a reuse. The portal refuses a second one of the same ``url``."""
+        return self._page("POST", "/api/1/reuses/", fields)
+
+    def update_reuse(self, reuse: str, changes: Mapping[str, Any]) -> RemotePage:
+        """Change only these fields."""
+        return self._page("PUT", f"/api/1/reuses/{_part(reuse)}/", changes)
+
+    def attach(self, reuse: str, dataset: DatasetId) -> RemotePage:
+        """Say that the reuse uses this dataset; once is enough, twice does no harm."""
+        path = f"/api/1/reuses/{_part(reuse)}/datasets/"
+        return self._page("POST", path, {"class": "Dataset", "id": dataset})
+
+    def _page(self, method: str, path: str, document: Mapping[str, Any]) -> RemotePage:
+        found = self._calls.written(method, path, Document(dict(document)), silence=self._silence())
+        return shapes.page(_document(found))
 
     # ------------------------------------------------------------------------------ resources
 

@@ -10,6 +10,7 @@ from publisher_daemon.model import (
     DatasetId,
     Identity,
     RemoteDataset,
+    RemotePage,
     RemoteResource,
     ResourceId,
     Words,
@@ -91,6 +92,20 @@ def dataset(body: Mapping[str, Any]) -> RemoteDataset:
         organization=organization.get("id"),
         name=_text((body.get("extras") or {}).get(NAME)),
         raw={name: value for name, value in body.items() if name != "resources"},
+    )
+
+
+def page(body: Mapping[str, Any], *, can_edit: bool | None = None) -> RemotePage:
+    """An organisation, or a reuse with the ids of its datasets."""
+    permissions = body.get("permissions") or {}
+    datasets = [one["id"] for one in body.get("datasets") or () if isinstance(one, Mapping)]
+    return RemotePage(
+        id=str(body["id"]),
+        title=body.get("title") or body.get("name") or "",
+        page=body.get("page") or "",
+        can_edit=bool(permissions.get("edit", True)) if can_edit is None else can_edit,
+        deleted=bool(body.get("deleted")),
+        raw={**body, "datasets": datasets},
     )
 
 

@@ -81,6 +81,7 @@ class Refreshed:
     shown: RemoteDataset | None = field(default=None, repr=False)
     #: (title, permalink, what is wrong and what to do) of the files the portal could not use
     problems: tuple[tuple[str, str, str], ...] = ()
+    page: str | None = None
 
 
 class Refresher:
@@ -194,25 +195,30 @@ class Refresher:
         if news == self._told.get(dataset, ()):
             return
         self._told[dataset] = news
-        for drift in done.drifts:
-            log.warning(
-                "drift.found",
-                dataset=dataset,
-                field=drift.field,
-                ours=drift.before,
-                theirs=drift.after,
-            )
-        for held in done.held:
-            log.warning(
-                "field.held",
-                dataset=dataset,
-                field=held.field,
-                ours=held.ours,
-                theirs=held.theirs,
-                why=held.why,
-            )
-        for title, url, words in done.problems:
-            log.warning("resource.criticised", dataset=dataset, title=title, url=url, why=words)
+        tell(dataset, done)
+
+
+def tell(dataset: DatasetId, done: Refreshed) -> None:
+    """Say what a colleague changed and is kept, what is held, and what is wrong with files."""
+    for drift in done.drifts:
+        log.warning(
+            "drift.found",
+            dataset=dataset,
+            field=drift.field,
+            ours=drift.before,
+            theirs=drift.after,
+        )
+    for held in done.held:
+        log.warning(
+            "field.held",
+            dataset=dataset,
+            field=held.field,
+            ours=held.ours,
+            theirs=held.theirs,
+            why=held.why,
+        )
+    for title, url, words in done.problems:
+        log.warning("resource.criticised", dataset=dataset, title=title, url=url, why=words)
 
 
 def _no_right(current: RemoteDataset) -> str | None:

@@ -1,8 +1,8 @@
-"""Knows which dataset's page is due, refreshes it, and keeps what came of it.
+"""Knows which page of the portal is due, refreshes it, and keeps what came of it.
 
 ``_files`` says what computed values are made of: the ledger's entries, and the files themselves.
 """
 
-from publisher_daemon.refresh._due import Refreshes
+from publisher_daemon.refresh._due import Refreshes, lanes_of
 
-__all__ = ["Refreshes"]
+__all__ = ["Refreshes", "lanes_of"]

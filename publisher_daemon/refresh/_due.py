@@ -19,21 +19,36 @@ from publisher_daemon.catalogue import (
     late_words,
     missing_points,
 )
-from publisher_daemon.config import Settings
+from publisher_daemon.config import DatasetSettings, PageSettings, ReuseSettings, Settings
 from publisher_daemon.errors import ConfigInvalid, PortalError, PortalRefused
 from publisher_daemon.folder import Folder
 from publisher_daemon.ledger import DatasetFacts, Ledger
-from publisher_daemon.model import DatasetId, RemoteDataset
+from publisher_daemon.model import DatasetId, RemoteDataset, RemotePage
 from publisher_daemon.portal import Portal
 from publisher_daemon.reconcile.metadata import Refreshed, Refresher, Wish
+from publisher_daemon.reconcile.pages import (
+    PageRefresher,
+    PageWish,
+    lane_of_organization,
+    lane_of_reuse,
+)
 from publisher_daemon.refresh._files import FactsOfFiles
 from publisher_daemon.schedule import next_refresh
 
 log = structlog.get_logger(__name__)
 
 
+def lanes_of(settings: Settings, pinned: Mapping[str, DatasetId]) -> dict[DatasetId, PageSettings]:
+    """The lane of each page that the configuration keeps: a dataset's is the dataset itself."""
+    return {
+        **{pinned.get(each.id, DatasetId(each.id)): each for each in settings.datasets},
+        **{lane_of_organization(each.id): each for each in settings.organizations},
+        **{lane_of_reuse(each.url): each for each in settings.reuses},
+    }
+
+
 class Refreshes:
-    """The datasets whose page the configuration keeps; ``keep`` False only looks."""
+    """The pages the configuration keeps; ``keep`` False only looks."""
 
     def __init__(
         self,
@@ -51,14 +66,28 @@ class Refreshes:
         self._clock = clock
         self._keep = keep
         self._files = FactsOfFiles(ledger, folders, clock)
-        self._said = {pinned.get(each.id, DatasetId(each.id)): each for each in settings.datasets}
+        self._pinned = pinned
+        self._said = lanes_of(settings, pinned)
         self._refresher = Refresher(portal, ledger, self._wish, facts=self._facts)
+        self._pages = PageRefresher(
+            portal,
+            ledger,
+            self._page_wish,
+            lambda: self._files.of(DatasetId(""), settings.daemon.timezone, frozenset()),
+        )
 
     def _wish(self, dataset: DatasetId) -> Wish:
         """What is configured now: a description may be a file; raises ConfigInvalid."""
         said = self._said[dataset]
         on_drift = said.on_drift or self._settings.daemon.on_drift
         return Wish(said.said(), enforce=on_drift == "enforce")
+
+    def _page_wish(self, lane: DatasetId) -> PageWish:
+        said, wish = self._said[lane], self._wish(lane)
+        if isinstance(said, ReuseSettings):
+            datasets = tuple(self._pinned.get(name, DatasetId(name)) for name in said.datasets)
+            return PageWish(wish.fields, wish.enforce, said.organization, said.url, datasets)
+        return PageWish(wish.fields, wish.enforce, said.name)
 
     def _facts(self, dataset: DatasetId) -> Facts:
         columns = columns_of(self._wish(dataset).fields)
@@ -70,7 +99,19 @@ class Refreshes:
     @property
     def datasets(self) -> tuple[DatasetId, ...]:
         """The datasets that have a [[datasets]] section, in the configuration's order."""
-        return tuple(self._said)
+        said = self._said.items()
+        return tuple(lane for lane, each in said if isinstance(each, DatasetSettings))
+
+    @property
+    def others(self) -> tuple[DatasetId, ...]:
+        """The lanes of organisations and reuses."""
+        said = self._said.items()
+        return tuple(lane for lane, each in said if not isinstance(each, DatasetSettings))
+
+    @property
+    def names(self) -> dict[str, DatasetId]:
+        """The lane of each page, by the name it has in the configuration."""
+        return {each.name: lane for lane, each in self._said.items()}
 
     def schedule_of(self, dataset: DatasetId) -> tuple[str | None, float | None, str]:
         """The cron line, the interval in seconds (None is none), and the timezone."""
@@ -92,14 +133,17 @@ class Refreshes:
             return next_refresh(dataset, line, facts.last_refresh, zone) <= self._clock()
         return every is not None and facts.last_refresh + every <= self._clock()
 
-    def look(self, dataset: DatasetId) -> tuple[RemoteDataset, MetadataPlan]:
+    def look(self, lane: DatasetId) -> tuple[RemoteDataset | RemotePage, MetadataPlan]:
         """What a refresh would write; raises PortalError."""
-        return self._refresher.look(dataset)
+        if lane in self.others:
+            return self._pages.look(lane)
+        return self._refresher.look(lane)
 
     def run(self, dataset: DatasetId) -> Refreshed:
         """Refresh now, and remember; raises PortalError when the portal is away."""
         try:
-            done = self._refresher.refresh(dataset)
+            refresher = self._pages if dataset in self.others else self._refresher
+            done = refresher.refresh(dataset)
         except PortalRefused as error:
             why = error.sentence
             log.error("dataset.refused", dataset=dataset, why=why, sentry_id=error.sentry_id)  # noqa: TRY400 - the sentence says it all
@@ -135,6 +179,8 @@ class Refreshes:
                     {"title": title, "url": url, "why": why} for title, url, why in done.problems
                 ),
             )
+            if done.page is not None:
+                facts = replace(facts, title=done.title, page=done.page)
             if done.shown is not None:
                 facts = self._read(facts, done.shown)
         self._ledger.remember_dataset(facts)
@@ -156,6 +202,8 @@ class Refreshes:
             missing=missing_points(raw),
             late=late_words(raw),
             # zero is also what a portal without its metrics service says
+            owner=_owner(raw),
+            reuses=_count(counts.get("reuses")),
             views=_count(counts.get("views")),
             downloads=_count(counts.get("resources_downloads")),
         )
@@ -171,6 +219,12 @@ class Refreshes:
                 why=f"The dataset was {_seen(before.private)}, and is {_seen(shown.private)} now.",
             )  # fmt: skip
         return facts
+
+
+def _owner(raw: Mapping[str, object]) -> str | None:
+    organization = raw.get("organization")
+    name = organization.get("name") if isinstance(organization, Mapping) else None
+    return str(name) if name else None
 
 
 def _count(found: object) -> int | None:

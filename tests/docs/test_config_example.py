@@ -18,7 +18,9 @@ from publisher_daemon.config import (
     DatasetSettings,
     FolderSettings,
     MetricsSettings,
+    OrganizationSettings,
     PortalSettings,
+    ReuseSettings,
     RuleSettings,
     SpatialSettings,
     load,
@@ -34,6 +36,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "## [[folders]]": FolderSettings,
     "## [[folders.resources]]": RuleSettings,
     "## [[datasets]]": DatasetSettings,
+    "## [[organizations]]": OrganizationSettings,
+    "## [[reuses]]": ReuseSettings,
     "### temporal_coverage": CoverageSettings,
     "### spatial": SpatialSettings,
 }
