@@ -107,6 +107,118 @@ def test_the_title_is_put_back_whatever_happens_to_the_request(
     check_world(producer, api, {"É 1.csv": b"x"}, {sha1})
 
 
+#: what the portal refuses, as itself or as what stands before it; each of them once
+REFUSALS: dict[str, dict[str, Any]] = {
+    "401": {"status": 401, "body": b'{"message": "no"}', "content_type": "application/json"},
+    "403": {"status": 403, "body": b'{"message": "no"}', "content_type": "application/json"},
+    "404": {"status": 404, "body": b'{"message": "none"}', "content_type": "application/json"},
+    "410": {"status": 410, "body": b'{"message": "gone"}', "content_type": "application/json"},
+    "413 page": {"status": 413},
+    "415": {"status": 415, "body": b'{"message": "no"}', "content_type": "application/json"},
+    "423": {"status": 423, "body": b'{"message": "closed"}', "content_type": "application/json"},
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+@pytest.mark.parametrize("request_", [UPLOAD, WORDS])
+def test_what_is_refused_is_told_and_goes_once_a_person_asks(
+    producer: Producer, api: Api, proxy: Proxy, request_: str, refusal: str
+) -> None:
+    producer.drop("É 1.csv", b"avant")
+    first = converge(producer, "É 1.csv")
+    proxy.rule(request_, times=1, **REFUSALS[refusal])
+    sha1 = producer.drop("É 1.csv", b"apres")
+
+    told = producer.call("once")
+    file = producer.status()["É 1.csv"]
+
+    if file["state"] != "published":
+        assert file["why"], "a person is told why"
+        assert told.returncode in {1, 75, 77}
+    producer.call("retry")
+    file = converge(producer, "É 1.csv")
+    assert file["resource_id"] == first["resource_id"]
+    check_world(producer, api, {"É 1.csv": b"apres"}, {sha1})
+
+
+def test_a_reset_at_any_byte_of_an_upload_changes_nothing_else(
+    producer: Producer, api: Api, proxy: Proxy
+) -> None:
+    producer.drop("a.csv", b"0" * 900)
+    converge(producer)
+    whole = proxy.seen(UPLOAD)[0].size
+    for at in (1, 160, 700, whole - 40, whole - 2, whole - 1, whole):
+        content = b"%04d" % at * 225
+        sha1 = producer.drop("a.csv", content)
+        proxy.rule(UPLOAD, times=1, cut_after=at, reset=True)
+
+        converge(producer)
+
+        check_world(producer, api, {"a.csv": content}, {sha1})
+
+
+@pytest.mark.parametrize("key", ["revoked", "expired", "unknown"])
+def test_a_key_that_does_not_work_loses_nothing(
+    producer: Producer, api: Api, portal: Sandbox, key: str
+) -> None:
+    good = producer.key
+    producer.key = portal.tokens.get(key, "x" * 40)
+    sha1 = producer.drop("a.csv", b"a")
+
+    done = producer.call("once")
+
+    assert done.returncode == 77
+    assert "key" in done.stdout + done.stderr
+    assert api.resources(producer.dataset) == []
+    producer.key = good
+    converge(producer)
+    check_world(producer, api, {"a.csv": b"a"}, {sha1})
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://portail.invalid", "https://127.0.0.1:{port}", "http://127.0.0.1:1"],
+    ids=["no such name", "no TLS there", "nobody listens"],
+)
+def test_a_portal_that_cannot_be_reached_is_told_and_waited_for(
+    producer: Producer, api: Api, proxy: Proxy, address: str
+) -> None:
+    right = producer.url
+    producer.url = address.format(port=proxy.url.rpartition(":")[2])
+    sha1 = producer.drop("a.csv", b"a")
+
+    done = producer.call("once")
+
+    assert done.returncode == 75
+    assert "does not answer" in done.stdout + done.stderr
+    producer.url = right
+    converge(producer)
+    check_world(producer, api, {"a.csv": b"a"}, {sha1})
+
+
+def test_a_portal_that_is_away_is_asked_by_one_request_at_a_time(
+    producer: Producer, portal: Sandbox, proxy: Proxy
+) -> None:
+    for number in range(4):
+        (producer.home / f"d{number}").mkdir()
+        producer.more += (
+            f'\n[[folders]]\npath = "{producer.home / f"d{number}"}"\n'
+            f'dataset = "{portal.new_dataset()}"\nquiet = "200ms"\n'
+        )
+    producer.settings["rescan_every"] = '"1s"'
+    with producer.start() as service:
+        portal.stop_portal()
+        for number in range(4):
+            (producer.home / f"d{number}" / "a.csv").write_bytes(b"%d" % number)
+        producer.drop("a.csv", b"a")
+        service.wait_for("portal.unreachable")
+        proxy.forget()
+        service.wait_for("portal.unreachable", count=4, timeout=60)
+
+        # five datasets look for changes each second; the portal sees one probe for all of them
+        assert len(proxy.seen("")) <= 5
+
+
 def test_a_read_only_portal_is_waited_for_and_words_still_go(
     producer: Producer, api: Api, portal: Sandbox
 ) -> None:
