@@ -129,6 +129,8 @@ class Rule:
     match: str
     resource: ResourceId | None = None
     words: Words = Words()
+    #: when a file that matches is expected: “daily by 08:00”
+    expect: str | None = None
     #: a resource for each file; one for the newest; or one for each of the ``last`` newest
     keep: Literal["each", "latest", "last"] = "each"
     last: int = 1
@@ -157,6 +159,8 @@ class Watch:
     withdraw_after: float = 10.0
     max_withdraw: float = 0.3
     rules: tuple[Rule, ...] = ()
+    #: when a file of this folder is expected
+    expect: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ LANGUAGES = ("fr",)
 SPEAKING = (
     "plan", "settle.py", "folder", "portal", "reconcile", "status.py", "refresh", "catalogue",
     "errors.py", "retry.py", "watcher", "ledger/_store.py", "ledger/place.py", "daemon/office.py",
+    "daemon/concerns.py",
     "cli/opening.py", "cli/asking.py", "cli/looking.py", "cli/showing.py", "cli/planning.py",
     "cli/refreshing.py", "cli/deleting.py", "cli/service.py", "cli/supporting.py",
 )  # fmt: skip
@@ -144,17 +145,25 @@ def _documentation(tree: ast.AST) -> Iterator[ast.AST]:
                 yield first.value
 
 
+def _counts(call: ast.Call) -> bool:
+    function = call.func
+    return (
+        isinstance(function, ast.Attribute)
+        and function.attr == "count"
+        and _is_words(function.value)
+    )
+
+
+def _is_words(node: ast.expr) -> bool:
+    named = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+    return named.strip("_") == "words"
+
+
 def _asked(tree: ast.AST) -> Iterator[str]:
     """The texts of ``words(…)`` and of ``words.count(…)``."""
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Call):
-            continue
-        function = node.func
-        counts = isinstance(function, ast.Attribute) and function.attr == "count"
-        owner = function.value if isinstance(function, ast.Attribute) and counts else function
-        named = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
-        if named.strip("_") in {"words", "say_in"}:
-            for argument in node.args[: 2 if counts else 1]:
+        if isinstance(node, ast.Call) and (_counts(node) or _is_words(node.func)):
+            for argument in node.args[: 2 if _counts(node) else 1]:
                 yield from (_template(pieces) for pieces in _pieces(argument))
 
 
@@ -218,6 +227,17 @@ def _said(message: Message) -> bool:
     return all(said) if isinstance(said, list | tuple) else bool(said)
 
 
+def plurals() -> dict[str, tuple[str, str]]:
+    """Both forms of what is counted, by either of them."""
+    found: dict[str, tuple[str, str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and _counts(node) and len(node.args) >= 2:
+                one, many = (_template(next(_pieces(argument), [])) for argument in node.args[:2])
+                found |= dict.fromkeys((one, many), (one, many))
+    return found
+
+
 def missing(language: str) -> dict[str, str]:
     known = {one for message in catalogue(language) if _said(message) for one in _ids(message)}
     return {text: where for text, where in sentences().items() if text not in known}
@@ -233,8 +253,9 @@ def update(language: str) -> None:
     found.project, found.language_team, found.last_translator = "publisher-daemon", "", ""
     found.msgid_bugs_address, found.copyright_holder = "", ""
     found.creation_date = found.revision_date = datetime(2026, 11, 21, tzinfo=UTC)
+    both = plurals()
     for text in missing(language):
-        found.add(text)
+        found.add(both.get(text, text))
     for text in unused(language):
         found.delete(text)
     out = BytesIO()

@@ -21,6 +21,7 @@ from publisher_daemon.config._forms import looks_like_dataset_id
 from publisher_daemon.config._key import without_keys
 from publisher_daemon.config._locate import Where, locate
 from publisher_daemon.config._models import (
+    AlertsSettings,
     CoverageSettings,
     DaemonSettings,
     DatasetSettings,
@@ -38,6 +39,7 @@ from publisher_daemon.config._problems import Origin, Problem, from_validation
 from publisher_daemon.errors import ConfigInvalid
 
 __all__ = [
+    "AlertsSettings",
     "CoverageSettings",
     "DaemonSettings",
     "DatasetSettings",

@@ -12,9 +12,9 @@ from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from publisher_daemon import cron
+from publisher_daemon import cron, expect
 from publisher_daemon.catalogue import computed_names
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -229,6 +229,27 @@ def _proxy(value: str) -> str:
     return value
 
 
+def _expect(value: str) -> str:
+    expect.cron_line(value)
+    return value.strip().lower()
+
+
+def _contactable(value: SecretStr) -> SecretStr:
+    # never shown: such an address holds passwords
+    if not re.match(r"[a-z][a-z0-9+.-]*://\S+$", value.get_secret_value(), re.IGNORECASE):
+        raise ValueError(
+            'is not an address that messages go to. Write for example "mailtos://user:password@'
+            'smtp.example.org?to=opendata@example.org", or "mmosts://host/token"'
+        )
+    return value
+
+
+def _beats(value: SecretStr) -> SecretStr:
+    if urlsplit(value.get_secret_value()).scheme not in {"http", "https"}:
+        raise ValueError('is not an address. Write for example "https://hc-ping.com/<uuid>"')
+    return value
+
+
 def _listen(value: str) -> str:
     try:
         address = urlsplit(f"//{value}")
@@ -304,6 +325,9 @@ TimeZone = Annotated[str, AfterValidator(_timezone)]
 PortalUrl = Annotated[str, AfterValidator(_portal_url)]
 Web = Annotated[str, AfterValidator(_web)]
 Proxy = Annotated[str, AfterValidator(_proxy)]
+Expect = Annotated[str, AfterValidator(_expect)]
+Contact = Annotated[SecretStr, AfterValidator(_contactable)]
+Heartbeat = Annotated[SecretStr, AfterValidator(_beats)]
 Listen = Annotated[str, AfterValidator(_listen)]
 PromFile = Annotated[Path, BeforeValidator(_path), AfterValidator(_prom)]
 Match = Annotated[str, Field(min_length=1), AfterValidator(_match)]

@@ -19,12 +19,15 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from publisher_daemon import model
 from publisher_daemon.config._forms import (
     Computing,
+    Contact,
     Cron,
     Dataset,
     Day,
     Duration,
     DurationOrZero,
+    Expect,
     Frequency,
+    Heartbeat,
     Keep,
     Listen,
     Marker,
@@ -46,6 +49,10 @@ from publisher_daemon.errors import ConfigInvalid
 _Text = Annotated[str, Field(min_length=1)]
 _Title = Annotated[str, Field(min_length=1, max_length=350)]
 _Description = Annotated[str, Field(min_length=1, max_length=100_000)]
+
+
+#: a part of an address as long as this may be a token
+_TOKEN_LENGTH = 12
 
 
 class _Section(BaseModel):
@@ -97,6 +104,33 @@ class MetricsSettings(_Section):
         return self.listen is not None or self.textfile is not None
 
 
+class AlertsSettings(_Section):
+    """[alerts]: who is told, outside of the log, what needs them."""
+
+    to: tuple[Contact, ...] = ()
+    contact: _Text | None = None
+    patience: DurationOrZero = 900.0
+    digest_every: Duration = 86400.0
+    heartbeat: Heartbeat | None = None
+    heartbeat_every: Duration = 300.0
+
+    def addresses(self) -> tuple[str, ...]:
+        """Where messages go, passwords included: for sending, and for nothing else."""
+        return tuple(one.get_secret_value() for one in self.to)
+
+    def secrets(self) -> tuple[str, ...]:
+        """What the log must hide of them."""
+        every = (*self.to, *([self.heartbeat] if self.heartbeat else []))
+        found: list[str] = []
+        for address in (one.get_secret_value() for one in every):
+            parts = urlsplit(address)
+            found += [address, unquote(address)]
+            # the user's name is none: mail addresses stand in headers
+            found += [part for part in (parts.password, unquote(parts.password or "")) if part]
+            found += [part for part in parts.path.split("/") if len(part) >= _TOKEN_LENGTH]
+        return tuple(found)
+
+
 class RuleSettings(_Section):
     """[[folders.resources]]: what to say of the files that match."""
 
@@ -109,6 +143,7 @@ class RuleSettings(_Section):
     keep: Keep = "each"
     order: tuple[_Text, ...] = ()
     when_left: Literal["keep", "withdraw"] | None = None
+    expect: Expect | None = None
 
     def rule(self) -> model.Rule:
         """The same, as the core's value."""
@@ -123,6 +158,7 @@ class RuleSettings(_Section):
             last=int(self.keep.partition(":")[2] or 1),
             order=self.order,
             when_left=self.when_left,
+            expect=self.expect,
         )
 
 
@@ -143,6 +179,7 @@ class FolderSettings(_Section):
     when_deleted: Literal["keep", "withdraw"] = "keep"
     withdraw_after: DurationOrZero = 10.0
     max_withdraw: Share = 0.3
+    expect: Expect | None = None
     resources: tuple[RuleSettings, ...] = ()
 
     @property
@@ -168,6 +205,7 @@ class FolderSettings(_Section):
             withdraw_after=self.withdraw_after,
             max_withdraw=self.max_withdraw,
             rules=tuple(rule.rule() for rule in self.resources),
+            expect=self.expect,
         )
 
 
@@ -289,6 +327,7 @@ class Settings(BaseSettings):
     portal: PortalSettings
     daemon: DaemonSettings = DaemonSettings()
     metrics: MetricsSettings = MetricsSettings()
+    alerts: AlertsSettings = AlertsSettings()
     folders: tuple[FolderSettings, ...] = ()
     datasets: tuple[DatasetSettings, ...] = ()
     organizations: tuple[OrganizationSettings, ...] = ()
@@ -329,7 +368,7 @@ class Settings(BaseSettings):
         if self.portal.proxy is not None:
             password = urlsplit(self.portal.proxy).password
             found += () if password is None else (password, unquote(password))
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys((*found, *self.alerts.secrets())))
 
     def require_folders(self) -> None:
         """Raise ConfigInvalid when there is nothing to publish."""
@@ -395,6 +434,10 @@ class Settings(BaseSettings):
                 "datasets": True,
                 "organizations": True,
                 "reuses": True,
+            },
+            # when a file is expected decides nothing about those that come
+            exclude={
+                "folders": {"__all__": {"expect": True, "resources": {"__all__": {"expect"}}}}
             },
         )
         decisive["descriptions"] = [

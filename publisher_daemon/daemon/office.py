@@ -16,9 +16,11 @@ from types import FrameType
 
 import structlog
 
-from publisher_daemon.catalogue import Facts, without_values
+from publisher_daemon.alerts import unusable
+from publisher_daemon.catalogue import Facts, late_words, without_values
 from publisher_daemon.config import DatasetSettings, Settings, looks_like_dataset_id
 from publisher_daemon.errors import (
+    ConfigInvalid,
     Exchange,
     OutcomeUnknown,
     PortalError,
@@ -184,6 +186,12 @@ def build(
     """
     if not settings.pages:
         settings.require_folders()
+    wrong = unusable(settings.alerts.addresses()) if settings.alerts.to else ()
+    if wrong:
+        raise ConfigInvalid(
+            f"[alerts] to[{wrong[0]}] is not an address that messages can be sent to.",
+            hint="Its service and form are in the list at https://appriseit.com/services/.",
+        )
     portal = open_portal(settings, reason, on_exchange)
     pinned = resolve_slugs(settings, portal, ledger, pin=pin)
     base = replace(settings.policy(pinned, yes=yes), settings=settings.digest())
@@ -239,7 +247,10 @@ def remember(office: Office, report: Report) -> None:
     before = office.ledger.datasets().get(report.dataset)
     facts = before or DatasetFacts(report.dataset)
     if found is not None:
-        facts = replace(facts, title=found.title, page=found.page, slug=found.slug)
+        late = late_words(found.raw)
+        if late and late != facts.late:
+            log.warning("dataset.delayed", dataset=found.id, why=late)
+        facts = replace(facts, title=found.title, page=found.page, slug=found.slug, late=late)
     since = facts.trouble_since if facts.trouble == report.trouble else report.started_at
     facts = replace(
         facts,

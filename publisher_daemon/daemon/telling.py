@@ -9,7 +9,10 @@ from collections.abc import Callable
 
 import structlog
 
+from publisher_daemon.alerts import Concern, Heartbeats, Kind
+from publisher_daemon.daemon.concerns import KEY_DAYS
 from publisher_daemon.daemon.office import Office
+from publisher_daemon.daemon.people import People
 from publisher_daemon.errors import LedgerBroken, PortalError
 from publisher_daemon.health import TOO_OLD, Heartbeat
 from publisher_daemon.metrics import Metrics, Now, Page, WatchNow
@@ -20,10 +23,10 @@ log = structlog.get_logger(__name__)
 
 #: How often there is a round, in seconds.
 ROUND = 30.0
+#: A round follows a pass after this, in seconds.
+GATHER = 1.0
 #: How often the portal is asked when the key ends, in seconds; when it did not answer, sooner.
 KEY_EVERY, KEY_AGAIN = 24 * 3600.0, 600.0
-#: Days before its end at which the key is spoken of.
-KEY_DAYS = (30, 7, 1)
 
 
 class Teller:
@@ -39,8 +42,17 @@ class Teller:
         self._metrics = metrics
         self._watching = watching
         self._stop = threading.Event()
+        self._due = threading.Event()
         self._thread: threading.Thread | None = None
         self._page: Page | None = None
+        alerts = office.settings.alerts
+        self._people = People(office, metrics)
+        self._heartbeats = Heartbeats(
+            alerts.heartbeat.get_secret_value() if alerts.heartbeat else "",
+            alerts.heartbeat_every,
+            lambda well: metrics.beat(well=well) if metrics else None,
+        )
+        self._concerns: tuple[Concern, ...] = ()
         kept = office.ledger.cache_get("key")
         #: asked once a day, whatever starts and stops in between
         self._key_ends: float | None = json.loads(kept[0])["ends"] if kept else None
@@ -62,6 +74,7 @@ class Teller:
     def stop(self) -> None:
         """End the rounds; one that talks to somebody slow is not waited for."""
         self._stop.set()
+        self._due.set()
         if self._thread is not None:
             self._thread.join(5.0)
         if self._page is not None:
@@ -71,10 +84,14 @@ class Teller:
         """A pass is done."""
         if self._metrics is not None:
             self._metrics.passed(report)
+        self._due.set()
 
     def round(self) -> None:
         """Tell what is due now; raises LedgerBroken."""
         self._ask_key()
+        self._concerns = self._people.round(self._key_ends)
+        if self._office.settings.alerts.heartbeat and not (self._alive() or self._ready()):
+            self._heartbeats.beat(time.time())
         textfile = self._office.settings.metrics.textfile
         if self._metrics is not None and textfile is not None:
             self._metrics.write(textfile)
@@ -86,7 +103,10 @@ class Teller:
             except LedgerBroken as error:
                 # the next pass meets it too, and ends the service
                 log.error("ledger.broken", why=error.message, hint=error.hint)  # noqa: TRY400 - the sentence says it all
-            self._stop.wait(ROUND)
+            self._due.wait(ROUND)
+            # passes come in swarms: one round for all of them
+            self._stop.wait(GATHER)
+            self._due.clear()
 
     # ------------------------------------------------------------------------------- the key's end
 
@@ -145,5 +165,14 @@ class Teller:
                 WatchNow(watch.dataset, watch.folder, watch.mode, watch.losses)
                 for watch in self._watching()
             ),
+            missing={
+                place: sum(
+                    1
+                    for one in self._concerns
+                    if one.topic.kind is Kind.EXPECTED
+                    and (one.topic.dataset, one.topic.name) == place
+                )
+                for place in self._office.folders
+            },
             ledger_bytes=ledger.size(),
         )

@@ -98,6 +98,22 @@ class Ledger:
             (_rows.packed(dataset),),
         )
 
+    def standings(self, limit: int = 10_000) -> list[Standing]:
+        """Why files are not as they should be, of every dataset, the oldest first."""
+        rows = self._store.rows(
+            f"SELECT {_rows.STANDING} FROM standing ORDER BY since LIMIT ?",  # noqa: S608 - our own words
+            (limit,),
+        )
+        return [_rows.standing(row) for row in rows]
+
+    def entry(self, key: ResourceKey) -> Entry | None:
+        """What is known of one file."""
+        rows = self._store.rows(
+            f"SELECT {_rows.ENTRY} FROM entry WHERE {_THIS_FILE}",  # noqa: S608 - our own words
+            _rows.key_cells(key),
+        )
+        return _rows.entry(rows[0]) if rows else None
+
     def standing_counts(self) -> dict[tuple[DatasetId, str, State], tuple[int, float]]:
         """How many files of each folder stand where, and since when the first of them does."""
         rows = self._store.rows(

@@ -22,6 +22,8 @@ class Closed:
     why: str
     credential: bool
     failures: int
+    #: since when without a break
+    since: float
 
 
 class Gate:
@@ -82,7 +84,8 @@ class Gate:
             failures = (self._closed.failures if self._closed else 0) + 1
             now = self._clock()
             until = next_try(failures, kind, now, self._jitter(), retry_after=retry_after)
-            self._closed = Closed(until or now + 60.0, str(error), credential, failures)
+            since = self._closed.since if self._closed else now
+            self._closed = Closed(until or now + 60.0, str(error), credential, failures, since)
             self._probing = False
             closed = self._closed
         event = "credential.refused" if credential else "portal.unreachable"

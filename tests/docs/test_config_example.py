@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from publisher_daemon.config import (
+    AlertsSettings,
     CoverageSettings,
     DaemonSettings,
     DatasetSettings,
@@ -33,6 +34,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "## [portal]": PortalSettings,
     "## [daemon]": DaemonSettings,
     "## [metrics]": MetricsSettings,
+    "## [alerts]": AlertsSettings,
     "## [[folders]]": FolderSettings,
     "## [[folders.resources]]": RuleSettings,
     "## [[datasets]]": DatasetSettings,

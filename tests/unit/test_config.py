@@ -201,7 +201,7 @@ def test_every_problem_is_told_at_once_with_its_line(write: Write) -> None:
 
 def test_an_unknown_section_names_the_known_ones(write: Write) -> None:
     assert 'nearest known one is "folders"' in problem(write(MINIMAL + "[[folder]]\n"))
-    known = "Known here: portal, daemon, metrics, folders, datasets"
+    known = "Known here: portal, daemon, metrics, alerts, folders, datasets"
     assert known in problem(write(MINIMAL + "[zzz]\n"))
 
 

@@ -1,0 +1,153 @@
+"""People are told: real mails, real posts, through the command, with the real portal."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+
+from colleague import Api
+from producer import Producer
+from proxy import Proxy
+from sinks import HttpSink, MailSink
+from waiting import wait_until
+
+from publisher_daemon.log import Recent
+
+
+def alerts(producer: Producer, *addresses: str, **more: str) -> None:
+    said = {"to": json.dumps(list(addresses)), "patience": '"0s"', **more}
+    producer.more = "[alerts]\n" + "".join(f"{name} = {value}\n" for name, value in said.items())
+
+
+def test_a_refused_file_is_told_once_by_mail_and_told_when_it_is_published(
+    producer: Producer, api: Api
+) -> None:
+    with MailSink() as mail:
+        producer.settings["language"] = '"fr"'
+        alerts(producer, mail.address, contact='"Zoé, poste 12"')
+        producer.drop("relevé.parquet", b"x")
+        producer.once(code=1)
+        producer.once(code=1)
+
+        ((subject, body),) = mail.texts()
+        assert "1 fichier de" in subject
+        assert "n’est pas publié" in subject
+        assert "relevé.parquet: Le portail n’accepte pas les fichiers .parquet." in body
+        assert "rien encore" in body
+        assert "À qui demander\u00a0: Zoé, poste 12" in body
+        assert api.dataset(producer.dataset)["page"] in body
+        assert producer.key not in b"".join(mail.raw).decode("utf-8", "replace")
+
+        (producer.folder / "relevé.parquet").rename(producer.folder / "relevé.csv")
+        producer.once()
+        producer.once()
+
+        assert [one for one, _ in mail.texts()[1:]] == [mail.texts()[1][0]]
+        assert "Rentré dans l’ordre" in mail.texts()[1][0]
+
+
+def test_an_address_that_fails_gets_its_message_later_and_the_others_not_twice(
+    producer: Producer,
+) -> None:
+    with MailSink() as mail, HttpSink(status=500) as chat:
+        alerts(producer, mail.address, f"json://secret-user:secret-pass@127.0.0.1:{chat.port}/hook")
+        producer.drop("a.parquet", b"x")
+        with producer.start() as service:
+            service.wait_for("message.sent")
+            service.wait_for("message.failed")
+            service.stop()
+        chat.status = 200
+        # the minute of the first wait is over
+        ledger = sqlite3.connect(producer.state / "ledger.sqlite3")
+        ((kept,),) = ledger.execute("SELECT value FROM cache WHERE name='alerts'").fetchall()
+        memory = json.loads(kept)
+        assert memory["letters"][0]["again"] > time.time()
+        memory["letters"][0]["again"] = 0
+        with ledger:
+            ledger.execute("UPDATE cache SET value=? WHERE name='alerts'", [json.dumps(memory)])
+        ledger.close()
+        producer.once(code=1)
+
+        assert len(mail.raw) == 1
+        assert len(chat.requests) == 2
+        assert "a.parquet" in chat.requests[1][2]
+        everything = kept + Recent(producer.state).text() + service.log.read_text()
+        assert "secret-pass" not in everything
+
+
+def test_an_expected_file_that_does_not_come_is_told_and_told_to_have_come(
+    producer: Producer,
+) -> None:
+    with HttpSink() as chat:
+        alerts(producer, f"json://127.0.0.1:{chat.port}")
+        producer.folder_settings["expect"] = '"daily by 00:00"'
+        producer.settings["timezone"] = '"UTC"'
+        producer.once()
+        assert chat.requests == []  # nobody promised anything before this machine looked
+
+        ledger = sqlite3.connect(producer.state / "ledger.sqlite3")
+        ((kept,),) = ledger.execute("SELECT value FROM cache WHERE name='alerts'").fetchall()
+        with ledger:
+            memory = {**json.loads(kept), "first": time.time() - 5 * 86400}
+            ledger.execute("UPDATE cache SET value=? WHERE name='alerts'", [json.dumps(memory)])
+        ledger.close()
+        said = producer.call("once")
+        assert '"file.missed"' in said.stderr
+        assert "did not come" in json.loads(chat.requests[0][2])["title"]
+        assert "daily by 00:00" in json.loads(chat.requests[0][2])["message"]
+
+        producer.drop("a.csv", b"a\n")
+        producer.once()
+        producer.once()
+        assert "came" in json.loads(chat.requests[-1][2])["message"]
+        assert len(chat.requests) == 2
+
+
+def test_signs_of_life_stop_when_the_portal_is_away(distant: Producer, proxy: Proxy) -> None:
+    with HttpSink() as watch:
+        alerts(
+            distant,
+            heartbeat=f'"http://127.0.0.1:{watch.port}/ping/0123"',
+            heartbeat_every='"200ms"',
+        )
+        distant.settings["rescan_every"] = '"1s"'
+        with distant.start() as service:
+            wait_until(lambda: len(watch.requests) >= 2, 30, "two signs of life")
+            proxy.rule(".*", status=503)
+            distant.drop("a.csv", b"a")
+            service.wait_for("portal.unreachable")
+            seen = len(watch.requests)
+            service.wait_for("portal.unreachable", 2)
+            service.stop()
+
+        assert watch.requests[0][:2] == ("GET", "/ping/0123")
+        assert len(watch.requests) <= seen + 1
+
+
+def test_an_address_nobody_understands_ends_with_78_and_is_not_shown(producer: Producer) -> None:
+    alerts(producer, "carrierpigeon://user:secret-pass@roof")
+
+    done = producer.call("once")
+
+    assert done.returncode == 78
+    assert "[alerts] to[1]" in done.stderr
+    assert "secret-pass" not in done.stderr
+
+
+def test_a_key_that_ends_soon_is_told_once(producer: Producer) -> None:
+    with HttpSink() as chat:
+        alerts(producer, f"json://127.0.0.1:{chat.port}")
+        producer.once()
+        ledger = sqlite3.connect(producer.state / "ledger.sqlite3")
+        ends = json.dumps({"ends": time.time() + 5 * 86400})
+        with ledger:
+            ledger.execute("INSERT OR REPLACE INTO cache VALUES ('key', ?, ?)", [ends, time.time()])
+        ledger.close()
+        producer.once()
+        producer.once()
+
+        (told,) = [json.loads(body) for _, _, body in chat.requests]
+        assert "API key ends in less than 30 days" in told["message"]
+        assert "API key ends in less than 7 days" in told["message"]
+        assert "1 day\n" not in told["message"]
