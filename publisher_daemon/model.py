@@ -395,6 +395,10 @@ class Folderful:
     complete: frozenset[str] = frozenset()
     #: files seen and not usable yet, with the reason
     waiting: tuple[Hold, ...] = ()
+    #: folders of which only named files were looked at: reason to keep, none yet to withdraw
+    named: frozenset[str] = frozenset()
+    #: folders of which a part could not be read
+    dim: frozenset[str] = frozenset()
 
 
 # ------------------------------------------------------------------------------------ what to do

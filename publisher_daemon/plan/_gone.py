@@ -13,6 +13,7 @@ from publisher_daemon.model import (
     RemoteResource,
     Standing,
     State,
+    Watch,
     Withdraw,
 )
 from publisher_daemon.naming import identity_path
@@ -21,11 +22,15 @@ from publisher_daemon.plan._sentences import gone_conflict_words
 
 #: However large ``max_withdraw``, more than this share, or number, at once needs a person's yes.
 ALARM_SHARE, ALARM_COUNT = 0.2, 10
+#: When a folder of which a part could not be read is looked at again for what is gone, in seconds.
+DIM = 60.0
 
 
 def follow_gone_files(desk: Desk) -> None:
     """Keep what is gone; withdraw, if the folder says so, after the grace and within the caps."""
     due: dict[str, list[Entry]] = defaultdict(list)
+    #: those whose time has not come too: files that vanish one after the other vanish together
+    going: dict[str, int] = defaultdict(int)
     # a file of which nothing is known yet may be one that was moved
     moving = any(
         wait.state is State.PENDING and wait.key not in desk.record.entries
@@ -44,24 +49,39 @@ def follow_gone_files(desk: Desk) -> None:
         elif left or (watch.when_deleted == "withdraw" and key not in desk.stays):
             if found.fingerprint != entry.fingerprint:
                 desk.hold(key, "conflict", gone_conflict_words(found))
-            elif moving or desk.now < entry.gone_since + watch.withdraw_after:
-                desk.hold(
-                    key,
-                    "withdraw_wait",
-                    "Newer files of its series took its place; its resource will be withdrawn."
-                    if left
-                    else "The file is gone; its resource will be withdrawn if it stays so.",
-                    max(entry.gone_since + watch.withdraw_after, desk.now + 1.0),
-                    State.PENDING,
-                )
+            elif wait := _grace(desk, entry, watch, left=left, moving=moving):
+                going[key.folder] += 1
+                desk.hold(key, "withdraw_wait", *wait, State.PENDING)
             elif (standing := desk.record.standings.get(key)) and _waits(standing, desk.now):
                 desk.hold(key, standing.code, standing.why, standing.not_before, standing.state)
             else:
+                going[key.folder] += 1
                 due[key.folder].append(entry)
         else:
             _say_whose_it_is(desk, entry, found)
     for folder, entries in sorted(due.items()):
-        _withdraw(desk, folder, entries)
+        _withdraw(desk, folder, entries, going[folder])
+
+
+def _grace(
+    desk: Desk, entry: Entry, watch: Watch, *, left: bool, moving: bool
+) -> tuple[str, float] | None:
+    """Why it is not withdrawn yet, and when to look again; None when its time has come."""
+    at = (entry.gone_since or desk.now) + watch.withdraw_after
+    if not left and entry.key.folder in desk.folder.dim:
+        why = (
+            "The file is gone, but a part of the folder cannot be read: its resource is "
+            "withdrawn once all of it can."
+        )
+        return why, desk.now + DIM
+    if moving or desk.now < at or (not left and entry.key.folder in desk.folder.named):
+        why = (
+            "Newer files of its series took its place; its resource will be withdrawn."
+            if left
+            else "The file is gone; its resource will be withdrawn if it stays so."
+        )
+        return why, max(at, desk.now + 1.0)
+    return None
 
 
 def _say_whose_it_is(desk: Desk, entry: Entry, found: RemoteResource) -> None:
@@ -77,7 +97,7 @@ def _say_whose_it_is(desk: Desk, entry: Entry, found: RemoteResource) -> None:
         desk.act(Identify(entry.key, entry.resource, identity))
 
 
-def _withdraw(desk: Desk, folder: str, due: list[Entry]) -> None:
+def _withdraw(desk: Desk, folder: str, entries: list[Entry], due: int) -> None:
     watch = desk.policy.watch(folder)
     if watch is None:
         return
@@ -86,18 +106,20 @@ def _withdraw(desk: Desk, folder: str, due: list[Entry]) -> None:
         for entry in desk.record.entries.values()
         if entry.key.folder == folder and entry.resource in desk.resources
     )
-    asked = desk.policy.yes or any(desk.forced(entry.key, "too_many_withdrawals") for entry in due)
+    asked = desk.policy.yes or any(
+        desk.forced(entry.key, "too_many_withdrawals") for entry in entries
+    )
     allowed = allowed_withdrawals(owned, watch.max_withdraw, yes=asked)
-    if len(due) <= allowed:
-        for entry in due:
+    if due <= allowed:
+        for entry in entries:
             desk.act(Withdraw(entry.key, entry.resource, entry.key in desk.leaving))
         return
-    last = len(due) >= owned
-    for entry in due:
+    last = due >= owned
+    for entry in entries:
         desk.hold(
             entry.key,
             "too_many_withdrawals",
-            f"{len(due)} of the folder's {owned} published files are gone, or left their series"
+            f"{due} of the folder's {owned} published files are gone, or left their series"
             + (
                 "; the last resource of a folder is never withdrawn automatically. Delete it "
                 "on the portal if that is what you want."

@@ -58,6 +58,8 @@ class Seen:
     complete: frozenset[str] = frozenset()
     #: folders of which every file was asked for, and seen
     scanned: frozenset[str] = frozenset()
+    #: and of those, the ones of which a part could not be read
+    dim: frozenset[str] = frozenset()
     waiting: tuple[Hold, ...] = ()
     #: the files that differ from the ledger
     changed: frozenset[ResourceKey] = frozenset()
@@ -129,6 +131,7 @@ class Looker:
             present=frozenset(look.present),
             complete=frozenset(look.complete),
             scanned=frozenset(look.scanned & look.complete),
+            dim=frozenset(look.dim),
             waiting=tuple(look.waiting),
             changed=frozenset(look.changed),
             looked=frozenset(look.looked),
@@ -206,11 +209,9 @@ class Looker:
         else:
             absent = known - seen
             look.scanned.add(watch.name)
-        blind = folder.unobservable()
-        for key in absent:
-            # excluded, ignored or unreadable is not gone
-            if any(key.path.startswith(f"{top}/") for top in blind) or folder.exists(key.path):
-                look.present.add(key)
+            if not folder.looked_whole():
+                look.dim.add(watch.name)
+        look.present |= _not_gone(folder, absent)
         look.complete.add(watch.name)
         look.looked |= seen
 
@@ -370,6 +371,7 @@ class _Look:
     present: set[ResourceKey] = field(default_factory=set)
     complete: set[str] = field(default_factory=set)
     scanned: set[str] = field(default_factory=set)
+    dim: set[str] = field(default_factory=set)
     waiting: list[Hold] = field(default_factory=list)
     changed: set[ResourceKey] = field(default_factory=set)
     looked: set[ResourceKey] = field(default_factory=set)
@@ -391,6 +393,16 @@ def _paths(hints: Sequence[Hint], folder: str) -> frozenset[str] | None:
                 return None
             paths |= hint.paths
     return frozenset(paths)
+
+
+def _not_gone(folder: Folder, absent: Iterable[ResourceKey]) -> set[ResourceKey]:
+    """Those that are excluded, ignored or unreadable rather than gone."""
+    blind = folder.unobservable()
+    return {
+        key
+        for key in absent
+        if any(key.path.startswith(f"{top}/") for top in blind) or folder.exists(key.path)
+    }
 
 
 class _Gone(Exception):

@@ -59,6 +59,9 @@ class Folder(Protocol):
     def unobservable(self) -> tuple[str, ...]:
         """Sub-directories the last complete scan could not read: nothing below them is absent."""
 
+    def looked_whole(self) -> bool:
+        """Whether the last look at everything could read everything."""
+
     def exists(self, path: str) -> bool:
         """Whether something is there under that name, publishable or not; True when in doubt."""
 

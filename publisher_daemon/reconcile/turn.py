@@ -120,4 +120,11 @@ class Pass:
         """What was seen, less what moved while it was handled."""
         waiting = self.seen.waiting + tuple(self.dropped.values())
         files = tuple(file for file in self.seen.files if file.key not in self.dropped)
-        return Folderful(files, self.seen.present, self.seen.complete, waiting)
+        return Folderful(
+            files,
+            self.seen.present,
+            self.seen.complete,
+            waiting,
+            named=self.seen.complete - self.seen.scanned,
+            dim=self.seen.dim,
+        )

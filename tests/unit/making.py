@@ -136,6 +136,8 @@ def decide(
         present=frozenset(there) if present is None else present,
         complete=frozenset(watch.name for watch in watches) if complete else frozenset(),
         waiting=waiting,
+        named=more.pop("named", frozenset()),
+        dim=more.pop("dim", frozenset()),
     )
     record = Record(
         {one.key: one for one in entries}, attempts, {one.key: one for one in standings}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from making import (
@@ -132,6 +133,35 @@ def test_a_person_may_say_yes_to_the_files_themselves() -> None:
     told = standing("gone-0.csv", "too_many_withdrawals", forced=True)
 
     assert kinds(withdraw(3, 8, standings=(told,))) == ["Withdraw"] * 3
+
+
+def test_files_that_vanish_one_after_the_other_vanish_together() -> None:
+    later = tuple(
+        entry(f"later-{n}.csv", f"later {n}", f"l{n}", gone_since=NOW - 1) for n in range(9)
+    )
+    shown = (its_resource(0), *(resource(f"l{n}", f"later {n}") for n in range(9)))
+    stays = tuple(entry(f"{n}.csv", f"stays {n}", f"s{n}") for n in range(10))
+
+    result = decide(
+        entries=(gone(0), *later, *stays),
+        resources=(*shown, *(resource(f"s{n}", f"stays {n}") for n in range(10))),
+        present=frozenset(one.key for one in stays),
+        watches=(WITHDRAWING,),
+    )
+
+    assert result.actions == ()
+    assert sorted(codes(result)) == ["too_many_withdrawals"] + ["withdraw_wait"] * 9
+    assert "10 of the folder's 20" in result.holds[0].why
+
+
+@pytest.mark.parametrize("how", ["named", "dim"])
+def test_withdraws_only_after_a_look_at_everything_that_met_no_error(how: str) -> None:
+    partly: dict[str, Any] = {how: frozenset({"air"})}
+    result = withdraw(1, **partly)
+
+    (hold,) = result.holds
+    assert (hold.code, hold.state) == ("withdraw_wait", State.PENDING)
+    assert hold.until == NOW + (1 if how == "named" else 60)
 
 
 def test_never_withdraws_the_last_resource_of_a_folder() -> None:
