@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -167,14 +167,24 @@ def _default_state_dir(merged: dict[str, Any], environ: Mapping[str, str]) -> No
 def _resolve_paths(merged: dict[str, Any], base: Path) -> None:
     """A relative path is relative to the configuration file, wherever the service is started."""
     for section, keys in _PATHS.items():
-        found = merged.get(section)
-        for table in found if isinstance(found, list) else [found]:
+        for table in _tables(merged, *section.split(".")):
             for key in keys:
-                if isinstance(table, dict) and isinstance(table.get(key), str) and table[key]:
+                if isinstance(table.get(key), str) and table[key]:
                     path = Path(table[key])
                     with contextlib.suppress(RuntimeError):  # a home nobody has stays as written
                         path = path.expanduser()
                     table[key] = str(base / path)
+
+
+def _tables(table: dict[str, Any], name: str, *inner: str) -> Iterator[dict[str, Any]]:
+    """The tables of that name, one or a list, as far as what is written has them."""
+    found = table.get(name)
+    for each in found if isinstance(found, list) else [found]:
+        if isinstance(each, dict):
+            if inner:
+                yield from _tables(each, *inner)
+            else:
+                yield each
 
 
 _PATHS: Mapping[str, tuple[str, ...]] = {
@@ -182,6 +192,7 @@ _PATHS: Mapping[str, tuple[str, ...]] = {
     "daemon": ("state_dir",),
     "metrics": ("textfile",),
     "folders": ("path",),
+    "folders.resources": ("description_file",),
     "datasets": ("description_file",),
     "organizations": ("description_file",),
     "reuses": ("description_file",),

@@ -118,16 +118,35 @@ def _pins(settings: Settings) -> Iterator[Problem]:
 def _templates(settings: Settings) -> Iterator[Problem]:
     for folder_index, folder in enumerate(settings.folders):
         for index, rule in enumerate(folder.resources):
+            where: Where = ("folders", folder_index, "resources", index)
+            wrong = list(_description(where, rule.description_file, rule.description))
+            yield from wrong
+            said = {"title": rule.title, "description": rule.description}
+            if rule.description_file is not None and not wrong:
+                said["description_file"] = rule.text()
             given = set(parts_of(rule.match))
-            for field in ("title", "description"):
-                for name in parts_of(getattr(rule, field) or ""):
+            for field, text in said.items():
+                for name in parts_of(text or ""):
                     if name not in given:
                         has = ", ".join(f"{{{each}}}" for each in sorted(given)) or "no part"
                         yield Problem(
-                            ("folders", folder_index, "resources", index, field),
+                            (*where, field),
                             f"uses {{{name}}}, which match does not name: it has {has}. Add "
                             f"{{{name}}} to match, or take it out here",
                         )
+
+
+def _description(where: Where, file: Path | None, inline: str | None) -> Iterator[Problem]:
+    """What is wrong with a description_file, and with what stands beside it."""
+    if file is None:
+        return
+    where = (*where, "description_file")
+    if inline is not None:
+        yield Problem(where, "cannot stand beside description. Keep one of them")
+    try:
+        read_description(file)
+    except ConfigInvalid as error:
+        yield Problem(where, f"{error.message} {error.hint}", show=False)
 
 
 def _series(settings: Settings) -> Iterator[Problem]:
@@ -240,12 +259,4 @@ def _page(section: str, index: int, page: PageSettings) -> Iterator[Problem]:
             "uses a computed value, which only a dataset has. Write the text itself",
             show=False,
         )
-    if page.description_file is None:
-        return
-    where: Where = (section, index, "description_file")
-    if page.description is not None:
-        yield Problem(where, "cannot stand beside description. Keep one of them")
-    try:
-        read_description(page.description_file)
-    except ConfigInvalid as error:
-        yield Problem(where, f"{error.message} {error.hint}", show=False)
+    yield from _description((section, index), page.description_file, page.description)

@@ -138,12 +138,19 @@ class RuleSettings(_Section):
     resource: Resource | None = None
     title: _Title | None = None
     description: _Description | None = None
+    description_file: PathText | None = None
     type: Literal["main", "documentation", "update", "api", "code", "other"] | None = None
     schema_name: _Text | None = Field(default=None, alias="schema")
     keep: Keep = "each"
     order: tuple[_Text, ...] = ()
     when_left: Literal["keep", "withdraw"] | None = None
     expect: Expect | None = None
+
+    def text(self) -> str | None:
+        """The description, from the configuration or from its file; raises ConfigInvalid."""
+        if self.description_file is not None:
+            return read_description(self.description_file)
+        return self.description
 
     def rule(self) -> model.Rule:
         """The same, as the core's value."""
@@ -153,7 +160,7 @@ class RuleSettings(_Section):
         return model.Rule(
             match=self.match,
             resource=None if self.resource is None else model.ResourceId(self.resource),
-            words=model.Words(self.title, self.description, self.type, self.schema_name),
+            words=model.Words(self.title, self.text(), self.type, self.schema_name),
             keep=keep,
             last=int(self.keep.partition(":")[2] or 1),
             order=self.order,
@@ -440,11 +447,11 @@ class Settings(BaseSettings):
                 "folders": {"__all__": {"expect": True, "resources": {"__all__": {"expect"}}}}
             },
         )
-        decisive["descriptions"] = [
-            _description_or_why(each.description_file)
-            for each in self.pages
-            if each.description_file is not None
-        ]
+        rules = [rule for folder in self.folders for rule in folder.resources]
+        rules = [rule for folder in self.folders for rule in folder.resources]
+        files = [each.description_file for each in self.pages]
+        files += [rule.description_file for rule in rules]
+        decisive["descriptions"] = [_description_or_why(file) for file in files if file is not None]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 

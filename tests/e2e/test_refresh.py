@@ -299,6 +299,44 @@ def test_a_colleagues_words_on_a_resource_are_kept_and_told(producer: Producer, 
     assert api.resource(producer.dataset, resource)["description"] == "La leur."
 
 
+def test_a_resources_description_may_be_a_file_with_parts_of_its_name(
+    producer: Producer, api: Api
+) -> None:
+    (producer.home / "mesures.md").write_text("# Mesures {annee}\n\nValidées.\n")
+    producer.rules = (
+        '\n[[folders.resources]]\nmatch = "m_{annee}.csv"\ndescription_file = "mesures.md"\n'
+    )
+    producer.drop("m_2024.csv", b"a\n1\n")
+
+    resource = producer.once()["m_2024.csv"]["resource_id"]
+
+    found = api.resource(producer.dataset, resource)
+    assert found["description"] == "# Mesures 2024\n\nValidées."
+
+
+def test_what_the_portals_analysis_found_is_told_and_shown(
+    distant: Producer, api: Api, proxy: Proxy
+) -> None:
+    page(distant, 'frequency = "daily"')
+    distant.drop("a.csv", b"a\n1\n")
+    distant.once()
+    path = f"2/datasets/{distant.dataset}/resources/"
+    listed = api.json("GET", f"{path}?page=1&page_size=100")
+    # only the portal's own crawler may write these extras
+    listed["data"][0]["extras"] |= {"analysis:parsing:error": "no header"}
+    body = json.dumps(listed).encode()
+    proxy.rule(f"GET /api/{path}", status=200, body=body, content_type="application/json")
+
+    done = distant.call("refresh")
+    proxy.clear()
+    (view,) = distant.ask("status", code=0)["datasets"]
+
+    (told,) = events(done.stderr, "resource.criticised")
+    assert "no header" in told["why"]
+    assert view["file_problems"][0]["title"] == "a.csv"
+    assert "no preview (no header)" in distant.call("status").stdout
+
+
 # ------------------------------------------------------------------------------ computed values
 
 

@@ -513,3 +513,34 @@ def test_metrics_are_served_to_this_machine_only(write: Write, listen: str) -> N
 
     assert "[metrics] listen" in message
     assert "127.0.0.1:9464" in message
+
+
+def test_a_rules_description_file_is_looked_at_like_its_words(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "words.md").write_text("Mesures {year}")
+    rule = '[[folders.resources]]\nmatch = "*.csv"\ndescription_file = "words.md"\n'
+
+    assert "uses {year}" in problem(write(MINIMAL + rule))
+    assert "cannot stand beside" in problem(
+        write(MINIMAL + rule.replace("*", "{year}") + 'description = "d"\n')
+    )
+    assert "No such file" in problem(write(MINIMAL + rule.replace("words", "none")))
+
+
+@pytest.mark.parametrize(
+    ("section", "says"),
+    [
+        ('[[organizations]]\nid = "ville"', "24 hexadecimal digits"),
+        ('[[organizations]]\nid = "{id}"\ndescription = "{{today}}"', "only a dataset has"),
+        ('[[organizations]]\nid = "{id}"\n[[organizations]]\nid = "{id}"', "a section already"),
+        ('[[reuses]]\nurl = "carte.example.org"', "starts with https:// or http://"),
+        ('[[reuses]]\nurl = "https://a.b"\ndatasets = ["autre-jeu"]', "Write the dataset's id"),
+        ('[[reuses]]\nurl = "https://a.b"\ndescription_file = "no.md"', "No such file"),
+        ('[[reuses]]\nurl = "https://a.b"\nrefresh = "@daily"\nrefresh_every = "1d"', "one of"),
+        ('[[datasets]]\nid = "air"\ncreate = true\ndescription = "d"', "needs a title"),
+        ('[[datasets]]\nid = "air"\ncreate = true\ntitle = "t"', "needs a description"),
+    ],
+)
+def test_a_wrong_page_says_what_would_be_right(write: Write, section: str, says: str) -> None:
+    text = section.replace("{id}", ID).replace("{{", "{").replace("}}", "}")
+
+    assert says in problem(write(f"{MINIMAL}{text}\n"))
