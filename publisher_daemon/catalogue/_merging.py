@@ -56,7 +56,12 @@ class MetadataPlan:
     @property
     def document(self) -> dict[str, Any]:
         """The fields to send."""
-        return {change.field: change.after for change in self.changes}
+        # an empty list of contact points changes nothing there; null clears it (portal-facts §3.1)
+        return {
+            change.field: None if change.field == "contact_points" and not change.after
+            else change.after
+            for change in self.changes
+        }  # fmt: skip
 
     @property
     def publishes(self) -> bool:

@@ -108,6 +108,12 @@ def test_a_text_too_long_once_its_values_are_in_it_is_held() -> None:
     assert "205 characters" in plan.held[0].why
 
 
+def test_no_contact_points_any_more_is_said_as_the_portal_understands_it() -> None:
+    plan = decide({"contact_points": []}, contact_points=[{"id": "65f0"}])
+
+    assert plan.document == {"contact_points": None}
+
+
 # ------------------------------------------------------------------------------ computed values
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -10,7 +11,7 @@ from waiting import wait_until
 from publisher_daemon import cron
 from publisher_daemon.errors import ConfigInvalid
 from publisher_daemon.model import DatasetId, Reason
-from publisher_daemon.schedule import Schedule, next_cron
+from publisher_daemon.schedule import Schedule, next_cron, next_refresh
 
 PARIS = "Europe/Paris"
 DATASET = DatasetId("5bbb6d6cff66bd4dc17bfd5a")
@@ -152,6 +153,21 @@ def test_a_dataset_comes_at_the_same_moment_after_a_restart() -> None:
             made.stop()
 
     assert moment() == moment() != None  # noqa: E711 - both, and something
+
+
+def test_what_status_says_is_when_the_scheduler_wakes_in_the_datasets_own_zone() -> None:
+    now = time.time()
+    made, _ = schedule(lambda: now)
+    made.add_cron(DATASET, "0 6 * * *", "America/Cayenne")
+    made.start()
+    try:
+        woken = made.next(DATASET)
+    finally:
+        made.stop()
+
+    said = next_refresh(DATASET, "0 6 * * *", now, "America/Cayenne")
+    assert woken == pytest.approx(said, abs=0.001)
+    assert datetime.fromtimestamp(said, ZoneInfo("America/Cayenne")).hour == 6
 
 
 def test_a_refresh_is_due_once_when_its_time_came_while_the_machine_was_off() -> None:
