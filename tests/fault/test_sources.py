@@ -16,7 +16,8 @@ from proxy import Proxy
 from waiting import wait_until
 
 UPLOAD = "POST .*/upload/$"
-OLD, NEW = b"ancien;" * 200_000, b"nouveau;" * 190_000
+#: much more than the sockets between hold: the file is still being read when it changes
+OLD, NEW = b"ancien;" * 2_000_000, b"nouveau;" * 1_700_000
 
 
 def overwrite(path: Path) -> None:
