@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, NamedTuple, NewType
 
+from publisher_daemon.profile import Finding, Packed
+
 DatasetId = NewType("DatasetId", str)
 ResourceId = NewType("ResourceId", str)
 
@@ -141,6 +143,22 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Checks:
+    """How strictly what goes out is looked at before."""
+
+    mode: Literal["hold", "warn", "off"] = "hold"
+    #: the share of the rows that must be missing for a file to be held
+    fewer_rows: float = 0.5
+    #: columns lost, renamed, emptied or of another kind
+    columns: Literal["hold", "warn", "off"] = "hold"
+    secrets: Literal["hold", "warn", "off"] = "hold"
+    #: a folder outside the watched one: the same file dropped there is let through
+    approvals: str | None = None
+    #: the first file of a dataset that we have never published on waits for a person
+    first_publication: Literal["publish", "ask"] = "publish"
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     """One folder and the dataset it feeds."""
 
@@ -161,6 +179,7 @@ class Watch:
     rules: tuple[Rule, ...] = ()
     #: when a file of this folder is expected
     expect: str | None = None
+    checks: Checks = Checks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,12 +374,24 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Rollback:
+    """An earlier version that stands on the portal in place of what the folder holds."""
+
+    fingerprint: Fingerprint
+    #: the sha1 of the file in the folder at that time: another one ends it; None: there was none
+    instead: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """What the ledger knows of one dataset."""
 
     entries: Mapping[ResourceKey, Entry] = field(default_factory=dict)
     attempts: tuple[Attempt, ...] = ()
     standings: Mapping[ResourceKey, Standing] = field(default_factory=dict)
+    #: the bytes (sha1) of each file that a person let through in spite of a check
+    released: Mapping[ResourceKey, str] = field(default_factory=dict)
+    rollbacks: Mapping[ResourceKey, Rollback] = field(default_factory=dict)
 
 
 # --------------------------------------------------------------------------- what the folder shows
@@ -381,6 +412,12 @@ class SourceFile:
     default_title: bool = True
     #: the configuration names its resource
     pinned: ResourceId | None = None
+    #: what its bytes hold; None: not looked at (checks are off, or it is as it was published)
+    profile: Packed | None = None
+    #: a person put the same bytes in the folder for approvals
+    approved: bool = False
+    #: its bytes are an earlier version that a person asked for, not those in the folder
+    rolled_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,6 +436,8 @@ class Folderful:
     named: frozenset[str] = frozenset()
     #: folders of which a part could not be read
     dim: frozenset[str] = frozenset()
+    #: what published bytes hold, by their sha1, as far as somebody will be compared with them
+    profiles: Mapping[str, Packed] = field(default_factory=dict)
 
 
 # ------------------------------------------------------------------------------------ what to do
@@ -409,6 +448,9 @@ class Upload:
     """Create a resource with this file."""
 
     file: SourceFile
+    #: what is to be remembered of its content, and what a check noticed
+    profile: Packed | None = None
+    noticed: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,6 +461,9 @@ class Replace:
     resource: ResourceId
     before: Fingerprint | None
     title: str | None
+    #: as of ``Upload``
+    profile: Packed | None = None
+    noticed: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

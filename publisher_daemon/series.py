@@ -7,6 +7,7 @@ that comes late must not pass for the newest. What a name does not tell is never
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
@@ -106,14 +107,20 @@ def ordering(rule: Rule) -> tuple[str, ...]:
 
 
 def member(watch: Watch, path: str) -> tuple[Name, Order | None] | None:
-    """The series a file is of, and how new it is there; None: it is of none."""
+    """The series that a file counts in, and how new it is there; None: it is of none."""
+    found = line_of(watch, path)
+    return None if found is None or watch.rules[found[0].rule].keep == "each" else found
+
+
+def line_of(watch: Watch, path: str) -> tuple[Name, Order | None] | None:
+    """The series a file is of, though each of its files may be a resource; None: it is of none."""
     for index, rule in enumerate(watch.rules):
         parts = match(rule.match, path)
         if parts is None:
             continue
-        if rule.keep == "each":
-            return None
         names = ordering(rule)
+        if not names:
+            return None
         same = tuple(sorted((name, text) for name, text in parts.items() if name not in names))
         order: Order = ()
         for name in names:
@@ -136,6 +143,27 @@ def families(watch: Watch, paths: Iterable[str]) -> dict[Name, Family]:
             name, order = place
             found.setdefault(name, Family(watch.rules[name.rule])).orders[path] = order
     return found
+
+
+class Predecessors:
+    """Finds, for a new file of a series, the published one that comes just before it."""
+
+    def __init__(self, watches: Iterable[Watch], published: Iterable[tuple[str, str, str]]) -> None:
+        """``published`` are folder, path and sha1 of what is there."""
+        known = {watch.name: watch for watch in watches if any(map(ordering, watch.rules))}
+        self._lines: dict[tuple[str, Name], list[tuple[Order, str]]] = {}
+        for folder, path, sha1 in published:
+            place = line_of(known[folder], path) if folder in known else None
+            if place is not None and place[1] is not None:
+                self._lines.setdefault((folder, place[0]), []).append((place[1], sha1))
+        for line in self._lines.values():
+            line.sort()
+
+    def before(self, folder: str, name: Name, order: Order) -> str | None:
+        """The sha1 of the newest published file that is older than this; None: there is none."""
+        line = self._lines.get((folder, name), [])
+        at = bisect_left(line, (order, ""))
+        return line[at - 1][1] if at else None
 
 
 def set_aside(watch: Watch, present: Iterable[str], published: Iterable[str]) -> set[str]:

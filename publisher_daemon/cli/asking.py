@@ -11,9 +11,19 @@ from publisher_daemon.cli.opening import datasets_of, key_of, settings_of
 from publisher_daemon.cli.service import views_of
 from publisher_daemon.cli.showing import print_json, say, show_file
 from publisher_daemon.config import Settings
-from publisher_daemon.errors import LedgerBusy, NotThere, PublisherError
+from publisher_daemon.errors import LedgerBusy, NotThere, PublisherError, SourceChanged
+from publisher_daemon.folder import Folder
 from publisher_daemon.ledger import Ledger
-from publisher_daemon.model import DatasetId, Entry, Fingerprint, ResourceKey, State
+from publisher_daemon.model import (
+    DatasetId,
+    Entry,
+    Fingerprint,
+    ResourceKey,
+    Stamp,
+    Standing,
+    State,
+    Watch,
+)
 
 
 def do_retry(arguments: argparse.Namespace) -> int:
@@ -40,9 +50,43 @@ def do_retry(arguments: argparse.Namespace) -> int:
 
 
 def do_release(arguments: argparse.Namespace) -> int:
-    """Let a held file through."""
-    arguments.yes = False
-    return do_retry(arguments)
+    """Let these very bytes through, in spite of the check that holds them."""
+    settings = settings_of(arguments)
+    settings.require_folders()
+    with_key: list[ResourceKey] = []
+
+    def mark(ledger: Ledger) -> tuple[DatasetId, ...]:
+        watches = settings.watches(status.pins(settings, ledger))
+        known = {file.key for view in views_of(settings) for file in view.files}
+        key = key_of(arguments.path, watches, known)
+        standing = ledger.read(key.dataset).standings.get(key)
+        watch = next(
+            each for each in watches if each.dataset == key.dataset and each.name == key.folder
+        )
+        if standing is not None and standing.code in CHECKS:
+            _release(ledger, watch, standing)
+        ledger.force([key])
+        with_key.append(key)
+        return (key.dataset,)
+
+    return _here_or_there(arguments, settings, mark, with_key)
+
+
+#: What a person may let through once they have looked.
+CHECKS = frozenset({"check_held", "first_publication"})
+
+
+def _release(ledger: Ledger, watch: Watch, standing: Standing) -> None:
+    """Let through the bytes that were held, and no others."""
+    stamp = standing.stamp or Stamp(-1, 0, 0, 0)
+    try:
+        fingerprint = Folder(watch).fingerprint(standing.key.path, stamp)
+    except SourceChanged as changed:
+        raise PublisherError(
+            f"“{standing.key.path}” is not the file that was held any more.",
+            hint="It is looked at again by itself; see `publisher-daemon explain PATH`.",
+        ) from changed
+    ledger.release(standing.key, fingerprint, now=daemon.now())
 
 
 def do_rollback(arguments: argparse.Namespace) -> int:

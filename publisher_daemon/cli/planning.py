@@ -28,6 +28,7 @@ from publisher_daemon.model import (
     Withdraw,
 )
 from publisher_daemon.plan import action_key
+from publisher_daemon.profile import Finding
 from publisher_daemon.reconcile import Preview
 from publisher_daemon.reconcile.creating import NewDataset
 from publisher_daemon.status import readable_path
@@ -134,6 +135,7 @@ def _document(preview: Preview) -> dict[str, object]:
                 "folder": action_key(step).folder,
                 "calls": calls(step),
                 "why": why(step),
+                "noticed": [finding.why for finding in noticed(step)],
             }
             for step in preview.steps
         ],
@@ -155,6 +157,8 @@ def _show(preview: Preview) -> None:
     for step in preview.steps:
         say(f"  {type(step).__name__.lower():<9} {readable_path(action_key(step).path)}")
         say(f"      {why(step)}")
+        for finding in noticed(step):
+            say(f"      ! {finding.why}")
         for call in calls(step):
             say(f"      {call}")
     for hold in preview.holds:
@@ -166,6 +170,11 @@ def _show(preview: Preview) -> None:
             f"“{ours}” here; theirs is kept")  # fmt: skip
     if not (preview.steps or preview.holds or preview.drifts):
         say("  nothing to do: the portal is as the folder")
+
+
+def noticed(step: Action) -> tuple[Finding, ...]:
+    """What a check noticed in what goes out all the same."""
+    return step.noticed if isinstance(step, Upload | Replace) else ()
 
 
 def calls(step: Action) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from publisher_daemon.config._key import without_keys
 from publisher_daemon.config._locate import Where, locate
 from publisher_daemon.config._models import (
     AlertsSettings,
+    ChecksSettings,
     CoverageSettings,
     DaemonSettings,
     DatasetSettings,
@@ -40,6 +41,7 @@ from publisher_daemon.errors import ConfigInvalid
 
 __all__ = [
     "AlertsSettings",
+    "ChecksSettings",
     "CoverageSettings",
     "DaemonSettings",
     "DatasetSettings",
@@ -193,6 +195,7 @@ _PATHS: Mapping[str, tuple[str, ...]] = {
     "metrics": ("textfile",),
     "folders": ("path",),
     "folders.resources": ("description_file",),
+    "folders.checks": ("approvals",),
     "datasets": ("description_file",),
     "organizations": ("description_file",),
     "reuses": ("description_file",),

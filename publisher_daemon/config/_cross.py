@@ -30,6 +30,7 @@ def cross_check(settings: Settings) -> list[Problem]:
         *_pins(settings),
         *_templates(settings),
         *_series(settings),
+        *_approvals(settings),
         *_datasets(settings),
         *_pages(settings),
     ]
@@ -202,6 +203,18 @@ def _created(index: int, dataset: DatasetSettings) -> Iterator[Problem]:
             'needs a description. Add description = "…", or description_file',
             show=False,
         )
+
+
+def _approvals(settings: Settings) -> Iterator[Problem]:
+    for index, folder in enumerate(settings.folders):
+        approvals = folder.checks.approvals
+        if approvals is not None and any(
+            _inside(approvals, other.path) for other in settings.folders
+        ):
+            yield Problem(
+                ("folders", index, "checks", "approvals"),
+                "lies in a folder whose files are published. Choose a directory elsewhere",
+            )
 
 
 def _datasets(settings: Settings) -> Iterator[Problem]:

@@ -169,6 +169,28 @@ class RuleSettings(_Section):
         )
 
 
+class ChecksSettings(_Section):
+    """[folders.checks]: what is looked at before a file goes out."""
+
+    mode: Literal["hold", "warn", "off"] = "hold"
+    fewer_rows: Share = 0.5
+    columns: Literal["hold", "warn", "off"] = "hold"
+    secrets: Literal["hold", "warn", "off"] = "hold"
+    approvals: PathText | None = None
+    first_publication: Literal["publish", "ask"] = "publish"
+
+    def checks(self) -> model.Checks:
+        """The same, as the core's value."""
+        return model.Checks(
+            mode=self.mode,
+            fewer_rows=self.fewer_rows,
+            columns=self.columns,
+            secrets=self.secrets,
+            approvals=None if self.approvals is None else str(self.approvals),
+            first_publication=self.first_publication,
+        )
+
+
 class FolderSettings(_Section):
     """[[folders]]: one directory and the dataset it feeds."""
 
@@ -188,6 +210,7 @@ class FolderSettings(_Section):
     max_withdraw: Share = 0.3
     expect: Expect | None = None
     resources: tuple[RuleSettings, ...] = ()
+    checks: ChecksSettings = ChecksSettings()
 
     @property
     def label(self) -> str:
@@ -213,6 +236,7 @@ class FolderSettings(_Section):
             max_withdraw=self.max_withdraw,
             rules=tuple(rule.rule() for rule in self.resources),
             expect=self.expect,
+            checks=self.checks.checks(),
         )
 
 

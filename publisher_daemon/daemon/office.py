@@ -27,11 +27,13 @@ from publisher_daemon.errors import (
 )
 from publisher_daemon.folder import Folder
 from publisher_daemon.ledger import DatasetFacts, Ledger
-from publisher_daemon.model import DatasetId, Hint, Policy, Reason, Report, Watch
+from publisher_daemon.model import DatasetId, Fingerprint, Hint, Policy, Reason, Report, Watch
 from publisher_daemon.portal import Portal
+from publisher_daemon.profile import Profile
 from publisher_daemon.reconcile import Gate, Reconciler
 from publisher_daemon.reconcile.creating import Creator, NewDataset
 from publisher_daemon.reconcile.metadata import Refreshed
+from publisher_daemon.reconcile.ports import Source
 from publisher_daemon.refresh import Refreshes
 
 log = structlog.get_logger(__name__)
@@ -217,6 +219,7 @@ def build(
         audit_every=settings.daemon.audit_every,
         stopping=stopping,
         cut=cut,
+        inspect=_inspect,
     )
     refreshes = Refreshes(settings, pinned, portal, ledger, folders, keep=pin)
     return Office(
@@ -311,6 +314,12 @@ def _keep_presence(folder: Folder, watch: Watch, ledger: Ledger) -> None:
     found = folder.identity
     if found is not None and found != ledger.presence(watch.dataset, watch.name):
         ledger.remember_presence(watch.dataset, watch.name, found)
+
+
+def _inspect(source: Source, path: str, _: Watch) -> tuple[Fingerprint, Profile]:
+    from publisher_daemon.inspection import inspect  # noqa: PLC0415 - costs a start-up its time
+
+    return inspect(source, path)
 
 
 @contextmanager

@@ -255,6 +255,8 @@ class Daemon:
         """Drop history older than that: once a day, a few rows a tick, so that nobody waits."""
         if time.monotonic() >= self._prune_at:
             dropped = self._ledger.prune(time.time() - keep, PRUNE_ROWS)
+            if dropped < PRUNE_ROWS:
+                self._ledger.prune_profiles(time.time() - keep)
             self._prune_at = time.monotonic() + (0 if dropped == PRUNE_ROWS else PRUNE_EVERY)
 
     def _take_requests(self, office: Office, lanes: Wakeups) -> None:

@@ -65,6 +65,12 @@ class OpenFile:
             offset += got
             yield buffer[:got]
 
+    def read_at(self, offset: int, size: int) -> bytes:
+        """The bytes from there, as many as there are up to ``size``; raises FileUnreadable."""
+        buffer = bytearray(max(0, min(size, self._stamp.size - offset)))
+        got = self._call(partial(os.preadv, self._descriptor, [buffer], offset)) if buffer else 0
+        return bytes(buffer[:got])
+
     def check(self) -> None:
         """Raise SourceChanged if it moved since it was opened, or somebody writes to it."""
         self._call(self._check)

@@ -24,6 +24,7 @@ from publisher_daemon.model import (
     Known,
     ResourceId,
     ResourceKey,
+    Rollback,
     Stamp,
     Standing,
     State,
@@ -43,6 +44,8 @@ STANDING = (
     "dataset, folder, path, state, code, why, since, failures, not_before, stamp, sentry_id, "
     "http_status, forced, settings"
 )
+RELEASED = "dataset, folder, path, sha1"
+ROLLBACK = "dataset, folder, path, sha1, size, instead"
 NOTE = "at, dataset, folder, path, action, resource, sha1, size, detail"
 HISTORY = f"id, {NOTE}"
 
@@ -240,6 +243,16 @@ def standing(row: Row) -> Standing:
         forced=bool(row[12]),
         settings=text(row[13]),
     )
+
+
+def released(row: Row) -> tuple[ResourceKey, str]:
+    """From the columns of RELEASED."""
+    return _key(row), str(unpacked(row[3]))
+
+
+def rollback(row: Row) -> tuple[ResourceKey, Rollback]:
+    """From the columns of ROLLBACK."""
+    return _key(row), Rollback(Fingerprint(unpacked(row[3]), row[4]), unpacked(row[5]))
 
 
 def note_cells(

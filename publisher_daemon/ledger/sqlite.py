@@ -23,11 +23,13 @@ from publisher_daemon.model import (
     Record,
     ResourceId,
     ResourceKey,
+    Rollback,
     Stamp,
     Standing,
     State,
     Words,
 )
+from publisher_daemon.profile import Packed
 
 #: Rows read at once of a folder that may have a million.
 AT_ONCE = 5000
@@ -63,10 +65,14 @@ class Ledger:
             entries = map(_rows.entry, self._of(dataset, _rows.ENTRY, "entry"))
             attempts = map(_rows.attempt, self._of(dataset, _rows.ATTEMPT, "attempt"))
             standings = map(_rows.standing, self._of(dataset, _rows.STANDING, "standing"))
+            released = map(_rows.released, self._of(dataset, _rows.RELEASED, "released"))
+            rollbacks = map(_rows.rollback, self._of(dataset, _rows.ROLLBACK, "rollback"))
         return Record(
             {entry.key: entry for entry in entries},
             tuple(sorted(attempts, key=lambda attempt: attempt.id)),
             {standing.key: standing for standing in standings},
+            dict(released),
+            dict(rollbacks),
         )
 
     def known(self, dataset: DatasetId, folder: str) -> Iterator[Known]:
@@ -91,6 +97,17 @@ class Ledger:
             (_rows.packed(dataset),),
         )
         return bool(waits)
+
+    def profiles(self, sha1s: Iterable[str]) -> dict[str, Packed]:
+        """What these published bytes hold, as far as it is known."""
+        found: dict[str, Packed] = {}
+        for sha1 in sha1s:
+            rows = self._store.rows(
+                "SELECT profile FROM profile WHERE sha1=?", (_rows.packed(sha1),)
+            )
+            if rows:
+                found[sha1] = Packed(rows[0][0])
+        return found
 
     def _of(self, dataset: DatasetId, columns: str, table: str) -> list[tuple[Any, ...]]:
         return self._store.rows(
@@ -184,6 +201,14 @@ class Ledger:
                 (older_than, batch),
             ).rowcount
 
+    def prune_profiles(self, older_than: float) -> None:
+        """Forget what bytes held that have not been published for so long."""
+        with self._store.write() as writing:
+            writing.do(
+                "DELETE FROM profile WHERE at<? AND sha1 NOT IN (SELECT sha1 FROM entry)",
+                (older_than,),
+            )
+
     def rewind(self, dataset: DatasetId, seconds: float) -> None:
         """Move what is waited for so many seconds back, as the clock was."""
         with self._store.write() as writing:
@@ -210,8 +235,9 @@ class Ledger:
         before: Fingerprint | None = None,
         title: str | None = None,
         words: Words = Words(),  # noqa: B008 - frozen
+        profile: Packed | None = None,
     ) -> Attempt:
-        """Commit an intent before its request."""
+        """Commit an intent before its request, and what is known of the bytes it sends."""
         attempt = Attempt(
             0, key, kind, now, fingerprint, stamp, name, resource, before, title, words
         )
@@ -219,6 +245,11 @@ class Ledger:
             number = _insert(
                 writing, "INSERT", "attempt", _rows.INTENT, _rows.intent_cells(attempt)
             )
+            if profile is not None and fingerprint is not None:
+                writing.do(
+                    "INSERT OR REPLACE INTO profile VALUES (?, ?, ?)",
+                    (_rows.packed(fingerprint.sha1), profile, now),
+                )
         return replace(attempt, id=number)
 
     def sent(self, attempt: Attempt, *, now: float) -> None:
@@ -296,6 +327,35 @@ class Ledger:
             for standing in standings:
                 cells = _rows.standing_cells(standing)
                 _insert(writing, "INSERT OR REPLACE", "standing", _rows.STANDING, cells)
+
+    def release(self, key: ResourceKey, fingerprint: Fingerprint, *, now: float) -> None:
+        """A person lets exactly these bytes through, in spite of a check."""
+        with self._store.write() as writing:
+            writing.do(
+                "INSERT OR REPLACE INTO released VALUES (?, ?, ?, ?)",
+                (*_rows.key_cells(key), _rows.packed(fingerprint.sha1)),
+            )
+            _note(writing, key, now=now, action="file.released", detail=asdict(fingerprint))
+
+    def roll_back(self, key: ResourceKey, rollback: Rollback, *, now: float) -> None:
+        """A person wants an earlier version on the portal, until the file changes again."""
+        with self._store.write() as writing:
+            writing.do(
+                "INSERT OR REPLACE INTO rollback VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    *_rows.key_cells(key),
+                    _rows.packed(rollback.fingerprint.sha1),
+                    rollback.fingerprint.size,
+                    _rows.packed(rollback.instead),
+                ),
+            )
+            _note(writing, key, now=now, action="rollback.asked",
+                  detail=asdict(rollback.fingerprint))  # fmt: skip
+
+    def end_rollback(self, key: ResourceKey) -> None:
+        """The file in the folder counts again."""
+        with self._store.write() as writing:
+            _delete(writing, "rollback", key)
 
     def force(self, keys: Collection[ResourceKey] | None, *, yes: bool = False) -> None:
         """A person asks to go on: no file (of these) waits for its next try any more.

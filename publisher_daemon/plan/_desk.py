@@ -34,6 +34,7 @@ from publisher_daemon.model import (
     Withdraw,
 )
 from publisher_daemon.naming import identity_path
+from publisher_daemon.series import Predecessors
 
 if TYPE_CHECKING:
     from publisher_daemon.plan._series import Line
@@ -95,6 +96,7 @@ class Desk:
     leaving: set[ResourceKey] = field(default_factory=set)
     #: whose file is gone while others of the series are there: its one resource stays
     stays: set[ResourceKey] = field(default_factory=set)
+    predecessors: Predecessors = field(default_factory=lambda: Predecessors((), ()))
     resources: Mapping[ResourceId, RemoteResource] = field(default_factory=dict)
     files: tuple[SourceFile, ...] = ()
     #: the same, to be found at once however many there are
@@ -114,6 +116,11 @@ class Desk:
             (name, found) for found in shown for name in {found.title, served_name(found)}
         )
         entries = sorted(self.record.entries.values(), key=lambda entry: entry.key)
+        if self.folder.profiles:
+            self.predecessors = Predecessors(
+                self.policy.watches,
+                ((one.key.folder, one.key.path, one.fingerprint.sha1) for one in entries),
+            )
         self.claimed = {entry.resource: entry.key for entry in entries}
         self.owners = set(self.claimed.values())
         self.entries_by_bytes = _grouped((entry.fingerprint, entry) for entry in entries)

@@ -15,6 +15,7 @@ from publisher_daemon.model import (
     Replace,
     SourceFile,
 )
+from publisher_daemon.plan._checks import checked
 from publisher_daemon.plan._desk import Desk, identity_of
 from publisher_daemon.plan._refusals import refuse_pin
 from publisher_daemon.plan._sentences import conflict_words, remote_words
@@ -63,7 +64,8 @@ def _follow(desk: Desk, file: SourceFile, entry: Entry) -> None:
     ):
         reset = entry.restore is not None and found.title == entry.reset_to
         title = entry.restore if reset else found.title
-        desk.act(Replace(file, entry.resource, found.fingerprint, title))
+        if (fit := checked(desk, file, entry.fingerprint)) is not None:
+            desk.act(Replace(file, entry.resource, found.fingerprint, title, *fit))
     else:
         desk.hold(file.key, "conflict", conflict_words(found))
 

@@ -18,6 +18,7 @@ from publisher_daemon.model import (
     Words,
 )
 from publisher_daemon.naming import base_name, default_title
+from publisher_daemon.plan._checks import checked
 from publisher_daemon.plan._desk import Desk, identity_of, served_name
 from publisher_daemon.plan._refusals import refuse_pin
 from publisher_daemon.plan._sentences import conflict_words
@@ -77,7 +78,10 @@ def _by_series(desk: Desk, file: SourceFile) -> None:
     if line is None or waits_for_its_series(desk, file):
         return
     if line.incumbent is not None:
-        if file.pinned in {None, line.incumbent.resource}:
+        if (
+            file.pinned in {None, line.incumbent.resource}
+            and checked(desk, file, line.incumbent.fingerprint) is not None
+        ):
             _rename(desk, line.incumbent, file)
         return
     for found in resource_of_series(desk, file)[:1]:
@@ -218,8 +222,8 @@ def _by_name_or_upload(desk: Desk, file: SourceFile) -> None:
             f'`publisher-daemon adopt PATH {found.id}`, or `resource = "{found.id}"` in the '
             "configuration. If not: give the file another name.",
         )
-    else:
-        desk.act(Upload(file))
+    elif (fit := checked(desk, file, None)) is not None:
+        desk.act(Upload(file, *fit))
 
 
 def _adopt(

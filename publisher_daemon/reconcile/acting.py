@@ -139,7 +139,9 @@ class Actor:
                 resource=target,
                 before=action.before if isinstance(action, Replace) else None,
                 title=title,
+                profile=action.profile,
             )
+            self._say_noticed(run, action)
             with self._closing(attempt):
                 found = self._send(run, attempt, source, file, target)
         run.resources[found.id] = found
@@ -181,6 +183,19 @@ class Actor:
         run.failed.pop(file.key, None)
         self._words_now(run, file, entry, found)
         self._verify(run, entry, run.resources[found.id])
+
+    @staticmethod
+    def _say_noticed(run: Pass, action: Upload | Replace) -> None:
+        """Tell what a check noticed in what goes out all the same."""
+        for finding in action.noticed:
+            log.warning(
+                "check.warned",
+                path=readable(action.file.key.path),
+                journey=run.journey(action.file.key),
+                code=finding.code,
+                why=finding.why,
+                sha1=action.file.fingerprint.sha1,
+            )
 
     def _send(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import structlog
@@ -33,10 +33,15 @@ from publisher_daemon.model import (
     Words,
 )
 from publisher_daemon.naming import default_title, portal_name, readable, rule_for, words_for
+from publisher_daemon.profile import Packed, Profile
 from publisher_daemon.reconcile.journey import journey_of
-from publisher_daemon.reconcile.ports import Folder
-from publisher_daemon.series import AMONG_NEWER, set_aside
+from publisher_daemon.reconcile.ports import Folder, Source
+from publisher_daemon.series import AMONG_NEWER, Predecessors, line_of, set_aside
 from publisher_daemon.settle import Memory, settle
+
+#: Reads a whole open file: what its bytes are, and what they hold.
+Inspect = Callable[[Source, str, Watch], tuple[Fingerprint, Profile]]
+Read = tuple[Fingerprint, Packed | None]
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +72,8 @@ class Seen:
     looked: frozenset[ResourceKey] = frozenset()
     #: folders that could not be read, and why
     troubles: Mapping[str, str] = field(default_factory=dict)
+    #: what published bytes hold that changed files will be compared with, by their sha1
+    profiles: Mapping[str, Packed] = field(default_factory=dict)
     #: when to look again by itself
     recheck_at: float | None = None
     #: something may have to be done on the portal
@@ -81,12 +88,17 @@ class Looker:
         folders: Mapping[tuple[DatasetId, str], Folder],
         clock: Callable[[], float],
         monotonic: Callable[[], float],
+        *,
+        profiles: Callable[[Iterable[str]], Mapping[str, Packed]],
+        inspect: Inspect | None = None,
     ) -> None:
         self._folders = folders
+        self._profiles = profiles
+        self._inspect = inspect
         self._clock = clock
         self._monotonic = monotonic
         self._memory: dict[DatasetId, Memory] = {}
-        self._digests: OrderedDict[tuple[ResourceKey, Stamp], Fingerprint] = OrderedDict()
+        self._digests: OrderedDict[tuple[ResourceKey, Stamp], Read] = OrderedDict()
         #: folders that could not be read at the last look, and why
         self._lost: dict[tuple[DatasetId, str], str] = {}
         self._lock = threading.Lock()
@@ -136,6 +148,7 @@ class Looker:
             changed=frozenset(look.changed),
             looked=frozenset(look.looked),
             troubles=look.troubles,
+            profiles=self._profiles(_compared(look)),
             recheck_at=look.recheck_at,
             needs_portal=needs,
         )
@@ -305,7 +318,10 @@ class Looker:
     def _read(self, look: _Look, sighting: Sighting) -> None:
         key = sighting.key
         try:
-            fingerprint = self._digest(sighting, look.record.entries.get(key))
+            fingerprint, profile = self._digest(look, sighting)
+            approved = profile is not None and self._folders[key.dataset, key.folder].approved(
+                key.path, fingerprint
+            )
         except SourceChanged as moved:
             why = f"The file changed while it was being read ({moved.message}); waiting."
             look.waiting.append(Hold(key, "not_settled", why, None, State.PENDING))
@@ -314,30 +330,39 @@ class Looker:
         except FileUnreadable as error:
             look.waiting.append(Hold(key, "file_unreadable", error.sentence, self._clock() + 30.0))
             return
-        look.files.append(self._source(look.policy, sighting, fingerprint))
+        file = self._source(look.policy, sighting, fingerprint)
+        look.files.append(replace(file, profile=profile, approved=approved))
         look.changed.add(key)
 
-    def _digest(self, sighting: Sighting, published: Entry | None) -> Fingerprint:
-        """Read the file once for each stamp it has."""
+    def _digest(self, look: _Look, sighting: Sighting) -> Read:
+        """Read the file once for each stamp it has, and look at its content in the same reading."""
         memo = (sighting.key, sighting.stamp)
         with self._lock:
             if memo in self._digests:
                 return self._digests[memo]
         folder = self._folders[sighting.key.dataset, sighting.key.folder]
-        fingerprint = folder.fingerprint(sighting.key.path, sighting.stamp)
+        watch = look.policy.watch(sighting.key.folder)
+        profile: Packed | None = None
+        if self._inspect is None or watch is None or watch.checks.mode == "off":
+            fingerprint = folder.fingerprint(sighting.key.path, sighting.stamp)
+        else:
+            with folder.open(sighting.key.path, sighting.stamp) as source:
+                fingerprint, found = self._inspect(source, sighting.key.path, watch)
+                source.check()
+                profile = found.packed()
         log.info(
             "file.settled",
             path=readable(sighting.key.path),
             folder=sighting.key.folder,
-            journey=journey_of(sighting.key, published),
+            journey=journey_of(sighting.key, look.record.entries.get(sighting.key)),
             sha1=fingerprint.sha1,
             size=fingerprint.size,
         )
         with self._lock:
-            self._digests[memo] = fingerprint
+            self._digests[memo] = fingerprint, profile
             while len(self._digests) > DIGESTS_KEPT:
                 self._digests.popitem(last=False)
-        return fingerprint
+        return fingerprint, profile
 
     @staticmethod
     def _source(policy: Policy, sighting: Sighting, fingerprint: Fingerprint) -> SourceFile:
@@ -425,6 +450,24 @@ def _lies_below(path: str, paths: Collection[str]) -> bool:
             return True
         at = path.rfind("/", 0, at)
     return False
+
+
+def _compared(look: _Look) -> set[str]:
+    """The published bytes that the changed files take the place of, or come after."""
+    entries = look.record.entries
+    sha1s = {entries[file.key].fingerprint.sha1 for file in look.files if file.key in entries}
+    fresh = [file for file in look.files if file.key not in entries and file.profile]
+    if fresh and entries:
+        published = (
+            (one.key.folder, one.key.path, one.fingerprint.sha1) for one in entries.values()
+        )
+        before = Predecessors(look.policy.watches, published)
+        for file in fresh:
+            watch = look.policy.watch(file.key.folder)
+            line = line_of(watch, file.key.path) if watch else None
+            if line is not None and line[1] is not None:
+                sha1s.add(before.before(file.key.folder, line[0], line[1]) or "")
+    return sha1s - {""} if any(file.profile for file in look.files) else set()
 
 
 def _gone_needs(entry: Entry, watch: Watch) -> bool:

@@ -39,7 +39,7 @@ from publisher_daemon.reconcile.acting import Actor
 from publisher_daemon.reconcile.clock import gone_back
 from publisher_daemon.reconcile.failures import Failures
 from publisher_daemon.reconcile.gate import Gate
-from publisher_daemon.reconcile.looking import Looker
+from publisher_daemon.reconcile.looking import Inspect, Looker
 from publisher_daemon.reconcile.ports import Folder, Ledger, Portal
 from publisher_daemon.reconcile.standings import settle_standings
 from publisher_daemon.reconcile.turn import Pass, StopPass
@@ -81,6 +81,7 @@ class Reconciler:
         audit_every: float = 3600.0,
         stopping: Callable[[], bool] = lambda: False,
         cut: Callable[[], bool] = lambda: False,
+        inspect: Inspect | None = None,
     ) -> None:
         self._portal = portal
         self._ledger = ledger
@@ -100,7 +101,7 @@ class Reconciler:
             jitter=jitter,
             cut=cut,
         )
-        self._looker = Looker(folders, clock, monotonic)
+        self._looker = Looker(folders, clock, monotonic, profiles=ledger.profiles, inspect=inspect)
         self._audited: dict[DatasetId, float] = {}
         self._shown: dict[DatasetId, RemoteDataset] = {}
         self._told: set[tuple[ResourceKey, str, str, str]] = set()

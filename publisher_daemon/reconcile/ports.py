@@ -24,6 +24,7 @@ from publisher_daemon.model import (
     Standing,
     Words,
 )
+from publisher_daemon.profile import Packed
 
 
 class Source(Protocol):
@@ -35,6 +36,9 @@ class Source(Protocol):
 
     def blocks(self, size: int = 256 * 1024) -> Iterator[memoryview]:
         """The bytes from the start, in blocks of one reused buffer; raises SourceChanged."""
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """The bytes from there, as many as there are up to ``size``; raises FileUnreadable."""
 
     def check(self) -> None:
         """Raise SourceChanged if the file moved since it was opened, or somebody writes to it."""
@@ -73,6 +77,9 @@ class Folder(Protocol):
 
     def open(self, path: str, stamp: Stamp) -> AbstractContextManager[Source]:
         """Open the file if it still has that stamp; raises SourceChanged, FileUnreadable."""
+
+    def approved(self, path: str, fingerprint: Fingerprint) -> bool:
+        """Whether a person put these very bytes, under this name, in the folder for approvals."""
 
     def fingerprint(self, path: str, stamp: Stamp) -> Fingerprint:
         """Read the whole file, checked as ``open`` does; raises SourceChanged, FileUnreadable."""
@@ -152,6 +159,9 @@ class Ledger(Protocol):
     def rewind(self, dataset: DatasetId, seconds: float) -> None:
         """Move what is waited for so many seconds back, as the clock was."""
 
+    def profiles(self, sha1s: Iterable[str]) -> Mapping[str, Packed]:
+        """What these published bytes hold, as far as it is known."""
+
     def begin(
         self,
         key: ResourceKey,
@@ -165,8 +175,9 @@ class Ledger(Protocol):
         before: Fingerprint | None = None,
         title: str | None = None,
         words: Words = Words(),  # noqa: B008 - frozen
+        profile: Packed | None = None,
     ) -> Attempt:
-        """Commit an intent before its request."""
+        """Commit an intent before its request, and what is known of the bytes it sends."""
 
     def sent(self, attempt: Attempt, *, now: float) -> None:
         """Commit that the request's last byte is about to go: from here on it may be done."""

@@ -56,6 +56,10 @@ class Stoppable:
                 raise SourceChanged("the daemon is stopping; it goes up again at the next start")
             yield block
 
+    def read_at(self, offset: int, size: int) -> bytes:
+        """The bytes from there, as many as there are up to ``size``."""
+        return self._source.read_at(offset, size)
+
     def check(self) -> None:
         """Raise SourceChanged if the file moved."""
         self._source.check()
@@ -127,4 +131,5 @@ class Pass:
             waiting,
             named=self.seen.complete - self.seen.scanned,
             dim=self.seen.dim,
+            profiles=self.seen.profiles,
         )

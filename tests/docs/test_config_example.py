@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from publisher_daemon.config import (
     AlertsSettings,
+    ChecksSettings,
     CoverageSettings,
     DaemonSettings,
     DatasetSettings,
@@ -36,6 +37,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "## [metrics]": MetricsSettings,
     "## [alerts]": AlertsSettings,
     "## [[folders]]": FolderSettings,
+    "## [folders.checks]": ChecksSettings,
     "## [[folders.resources]]": RuleSettings,
     "## [[datasets]]": DatasetSettings,
     "## [[organizations]]": OrganizationSettings,
@@ -92,6 +94,9 @@ def test_the_example_names_every_setting(section: str, name: str, field: FieldIn
     del field
     if name == "resources":
         assert "[[folders.resources]]" in EXAMPLE.read_text()
+        return
+    if name == "checks":
+        assert "[folders.checks]" in EXAMPLE.read_text()
         return
     where = r"\{.*" if section.startswith("###") else r"^.*"
 

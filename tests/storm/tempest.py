@@ -131,8 +131,11 @@ class Tempest:
             keep,
             settings={"rescan_every": '"1s"', "grace": '"1500ms"'},
             folder_settings={"quiet": '"200ms"'},
+            # what the storm writes is no data: whether bytes arrive is asked, not what they hold
+            rules='\n[folders.checks]\nmode = "off"\n',
             more=f'\n[[folders]]\npath = "{home / "second"}"\ndataset = "{withdraw}"\n'
             'quiet = "200ms"\nwhen_deleted = "withdraw"\nmax_withdraw = "100%"\n'
+            '\n[folders.checks]\nmode = "off"\n'
             f'\n[[datasets]]\nid = "{withdraw}"\nrefresh = "0 6 * * *"\ntags = ["orage"]\n'
             'temporal_coverage = { start = "2020-01-01", end = "today" }\n',
         )

@@ -1,0 +1,282 @@
+"""Archives and documents that are read from their end: whether they are whole, what they hold."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+import zlib
+from dataclasses import dataclass, replace
+from xml.parsers import expat
+
+from publisher_daemon.inspection._file import Positioned, Window
+from publisher_daemon.naming import extension
+from publisher_daemon.profile import Column, Finding, Profile
+
+#: A ZIP that says it holds this many times its own size is no data.
+BOMB = 1000
+#: How many of a spreadsheet's cells with shared text are looked up for its header.
+HEADER = 500
+BLOCK = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What sort of container it is, by its content and by its name."""
+
+    kind: str
+    extension: str
+
+    @classmethod
+    def of(cls, seen: str, path: str) -> Archive | None:
+        """The container to look into; None when it is none that we know."""
+        if seen in {"zip", "pdf", "parquet", "sqlite"}:
+            return cls(seen, extension(path) or "")
+        return None
+
+
+def look_inside(source: Positioned, archive: Archive, found: Profile) -> Profile:
+    """The profile of a container, which is read once more at most."""
+    match archive.kind:
+        case "zip":
+            return _zip(source, archive.extension, found)
+        case "pdf":
+            return _with(found, "pdf", _pdf(source))
+        case "parquet":
+            return _with(found, "parquet", _parquet(source))
+        case _:
+            return _with(found, "sqlite", _sqlite(source))
+
+
+def _with(found: Profile, kind: str, problem: str | None) -> Profile:
+    if problem is None:
+        return replace(found, kind=kind)
+    return replace(found, kind=kind, findings=(Finding("damaged", problem),))
+
+
+# ---------------------------------------------------------------------------------- ZIP and kin
+
+_INSIDE = {
+    "xlsx": "xl/workbook.xml",
+    "xlsm": "xl/workbook.xml",
+    "ods": "content.xml",
+    "odt": "content.xml",
+    "docx": "word/document.xml",
+}
+
+
+def _zip(source: Positioned, ending: str, found: Profile) -> Profile:
+    kind = ending if ending in _INSIDE else "zip"
+    whole = found
+    try:
+        with zipfile.ZipFile(io.BufferedReader(Window(source), BLOCK)) as opened:
+            infos = opened.infolist()
+            if any(info.flag_bits & 1 for info in infos):
+                return _with(found, kind, "It is protected by a password: nobody could open it.")
+            if sum(info.file_size for info in infos) > BOMB * source.size + BLOCK:
+                return _with(found, kind, "It unpacks to far more than any data would.")
+            broken = opened.testzip()
+            if broken is not None:
+                return _with(found, kind, f"It is damaged: “{broken}” in it cannot be unpacked.")
+            wanted = _INSIDE.get(ending)
+            if wanted is not None and wanted not in opened.namelist():
+                return _with(found, kind, f"It is a ZIP archive, and no .{ending} document.")
+            if not any(not info.is_dir() for info in infos):
+                return _with(found, kind, "It is an archive with nothing in it.")
+            if ending in {"xlsx", "xlsm"}:
+                whole = _sheet(opened, found, _Excel(_shared(opened)), _first_sheet(opened))
+            elif ending == "ods":
+                whole = _sheet(opened, found, _Calc(), "content.xml")
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+        why = "its end is missing" if "not a zip" in str(error) else str(error)[:120]
+        return _with(found, kind, f"It is damaged or cut off: {why}.")
+    except expat.ExpatError as error:
+        return _with(found, kind, f"It is damaged: what is in it cannot be read ({error}).")
+    return replace(whole, kind=kind)
+
+
+def _sheet(
+    opened: zipfile.ZipFile, found: Profile, reader: _Excel | _Calc, member: str | None
+) -> Profile:
+    """The rows and the header of the first sheet."""
+    if member is None:
+        return found
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = reader.start
+    parser.EndElementHandler = reader.end
+    parser.CharacterDataHandler = reader.text
+    with opened.open(member) as stream:
+        while block := stream.read(BLOCK):
+            parser.Parse(block, False)
+        parser.Parse(b"", True)
+    names = [name.strip() for name in reader.names]
+    while names and not names[-1]:
+        names.pop()
+    rows = max(0, reader.rows - 1)
+    findings = found.findings
+    if rows == 0:
+        findings = (*findings, Finding("no_rows", "Its first sheet has no row.", "warn"))
+    return replace(
+        found,
+        rows=rows,
+        columns=tuple(Column(name, "text", 0.0) for name in names),
+        findings=findings,
+    )
+
+
+def _first_sheet(opened: zipfile.ZipFile) -> str | None:
+    names = [n for n in opened.namelist() if re.fullmatch(r"xl/worksheets/sheet\d+\.xml", n)]
+    return min(names, key=lambda name: (len(name), name), default=None)
+
+
+def _shared(opened: zipfile.ZipFile) -> list[str]:
+    """The first texts that a workbook's cells point to: the header's are among them."""
+    if "xl/sharedStrings.xml" not in opened.namelist():
+        return []
+    texts: list[str] = []
+    inside = False
+
+    def start(name: str, _: dict[str, str]) -> None:
+        nonlocal inside
+        if name == "si":
+            texts.append("")
+        inside = name == "t"
+
+    def said(text: str) -> None:
+        if inside and texts and len(texts) <= HEADER:
+            texts[-1] += text
+
+    def end(_: str) -> None:
+        nonlocal inside
+        inside = False
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.CharacterDataHandler = said
+    with opened.open("xl/sharedStrings.xml") as stream:
+        while len(texts) <= HEADER and (block := stream.read(BLOCK)):
+            parser.Parse(block, False)
+    return texts
+
+
+class _Excel:
+    """Follows the rows of a worksheet."""
+
+    def __init__(self, shared: list[str]) -> None:
+        self.rows = 0
+        self.names: list[str] = []
+        self._shared = shared
+        self._type = ""
+        self._value = ""
+        self._inside = False
+        self._filled = False
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        """A row, a cell, a value begins."""
+        if name == "row":
+            self._filled = False
+        elif name == "c":
+            self._type, self._value = attributes.get("t", ""), ""
+        self._inside = name in {"v", "t"}
+
+    def text(self, text: str) -> None:
+        """Some of a value."""
+        if self._inside:
+            self._filled = True
+            if self.rows == 0:
+                self._value += text
+
+    def end(self, name: str) -> None:
+        """A row or a cell ends."""
+        self._inside = False
+        if name == "c" and self.rows == 0:
+            self.names.append(self._said())
+        elif name == "row" and self._filled:
+            self.rows += 1
+        elif name == "row" and self.rows == 0:
+            self.names = []
+
+    def _said(self) -> str:
+        if self._type == "s" and self._value.isdigit():
+            place = int(self._value)
+            return self._shared[place] if place < len(self._shared) else f"#{place}"
+        return self._value
+
+
+class _Calc:
+    """Follows the rows of the first table of an OpenDocument sheet."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.names: list[str] = []
+        self._tables = 0
+        self._value = ""
+        self._filled = False
+        self._times = 1
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        """A table, a row, a cell begins."""
+        if name == "table:table":
+            self._tables += 1
+        elif name == "table:table-row":
+            self._filled = False
+            self._times = int(attributes.get("table:number-rows-repeated", "1"))
+        elif name == "table:table-cell":
+            self._value = ""
+            self._filled = self._filled or "office:value" in attributes
+
+    def text(self, text: str) -> None:
+        """Some of a value."""
+        if self._tables == 1 and text.strip():
+            self._filled = True
+            if self.rows == 0:
+                self._value += text
+
+    def end(self, name: str) -> None:
+        """A cell or a row ends."""
+        if self._tables != 1:
+            return
+        if name == "table:table-cell" and self.rows == 0:
+            self.names.append(self._value)
+        elif name == "table:table-row" and self._filled:
+            self.rows += self._times
+        elif name == "table:table-row" and self.rows == 0:
+            self.names = []
+
+
+# -------------------------------------------------------------------------------------- others
+
+
+def _pdf(source: Positioned) -> str | None:
+    tail = source.read_at(max(0, source.size - 2048), 2048)
+    if b"%%EOF" not in tail:
+        return "The PDF is cut off: its end is missing."
+    found = re.findall(rb"startxref\s+(\d+)", tail)
+    if not found or int(found[-1]) >= source.size:
+        return "The PDF is damaged: its table of contents is not where it should be."
+    table = source.read_at(int(found[-1]), 64).lstrip()
+    if not (table.startswith(b"xref") or re.match(rb"\d+\s+\d+\s+obj", table)):
+        return "The PDF is damaged: its table of contents is not where it should be."
+    return None
+
+
+def _parquet(source: Positioned) -> str | None:
+    tail = source.read_at(max(0, source.size - 8), 8)
+    if len(tail) < 8 or tail[4:] != b"PAR1":
+        return "The Parquet file is cut off: its end is missing."
+    length = int.from_bytes(tail[:4], "little")
+    if length + 12 > source.size:
+        return "The Parquet file is damaged: its description is longer than the file."
+    return None
+
+
+def _sqlite(source: Positioned) -> str | None:
+    head = source.read_at(0, 100)
+    page = int.from_bytes(head[16:18], "big")
+    pages = int.from_bytes(head[28:32], "big")
+    size = (65536 if page == 1 else page) * pages
+    if head[18:19] == b"\x02":
+        return None  # it may have pages in its log, which is another file
+    if pages and source.size < size:
+        return "The database is cut off: pages are missing at its end."
+    return None

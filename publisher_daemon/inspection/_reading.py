@@ -1,0 +1,182 @@
+"""The one reading: each block is hashed beside the look at it; containers are then looked into."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Protocol
+
+from publisher_daemon.inspection._archives import Archive, look_inside
+from publisher_daemon.inspection._documents import Json, JsonLines, Xml
+from publisher_daemon.inspection._file import Positioned
+from publisher_daemon.inspection._secrets import Secrets
+from publisher_daemon.inspection._signs import error_message, mismatch, seen_as
+from publisher_daemon.inspection._table import Rows, Table
+from publisher_daemon.model import Fingerprint
+from publisher_daemon.naming import extension
+from publisher_daemon.profile import Finding, Profile
+
+#: Larger blocks than for sending: half of what is found in a block is found by one comparison.
+BLOCK = 1024 * 1024
+#: What the portal's previews and its tabular API take (portal-facts §5.18), in MB.
+PREVIEWS = {"csv": 100, "gz": 100, "xls": 50, "xlsx": 12.5, "parquet": 50, "geojson": 100}
+#: An archive that says it holds this many times its own size is no data.
+BOMB = 1000
+_TEXTS = frozenset({"text", "json", "xml"})
+
+
+class _Look(Protocol):
+    """What looks at the blocks, and says what they were."""
+
+    def feed(self, block: bytes) -> bool: ...
+
+    def profile(self) -> Profile: ...
+
+
+class _Nothing:
+    """Looks at nothing: the kind of file is not known, or is looked into afterwards."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def feed(self, block: bytes) -> bool:
+        """Take a block."""
+        return len(block) < 0
+
+    def profile(self) -> Profile:
+        """Only its size."""
+        return Profile(self._size)
+
+
+class _Gzip:
+    """Looks at what is compressed, without ever holding more than a block of it."""
+
+    def __init__(self, size: int, inner: _Look, hidden: Secrets) -> None:
+        self._size = size
+        self._inner = inner
+        self._hidden = hidden
+        self._stream = zlib.decompressobj(31)
+        self._out = 0
+        self._in = 0
+        self._problem: str | None = None
+        self._ended = False
+
+    def feed(self, block: bytes) -> bool:
+        """Unpack a block, and pass it on."""
+        if self._problem:
+            return False
+        self._in += len(block)
+        data = block
+        try:
+            while data or self._stream.unconsumed_tail:
+                if self._stream.eof:
+                    if not data.strip(b"\0"):
+                        break
+                    self._stream = zlib.decompressobj(31)
+                    self._ended = False
+                part = self._stream.decompress(self._stream.unconsumed_tail or data, BLOCK)
+                self._out += len(part)
+                if part:
+                    self._hidden.feed(part, sampled=self._inner.feed(part))
+                if self._out > BOMB * self._in + BLOCK:
+                    self._problem = "unpacks to far more than any data: it is not looked into"
+                    return False
+                data = self._stream.unused_data if self._stream.eof else b""
+                self._ended = self._stream.eof
+                if not part and not data and not self._stream.unconsumed_tail:
+                    break
+        except zlib.error:
+            self._problem = "is damaged: it cannot be unpacked"
+        return False
+
+    def profile(self) -> Profile:
+        """What is in it; its size is that of the file."""
+        if self._problem is None and not self._ended:
+            self._problem = "is cut off: its end is missing"
+        found = replace(self._inner.profile(), size=self._size)
+        if self._problem:
+            why = Finding("damaged", f"The compressed file {self._problem}.")
+            return replace(found, findings=(why,))
+        return found
+
+
+def inspect(
+    source: Positioned, path: str, *, rows: Rows | None = None, secrets: bool = True
+) -> tuple[Fingerprint, Profile]:
+    """Read it all once: its sha1, and what it holds. Raises what reading raises."""
+    digest = hashlib.sha1(usedforsecurity=False)
+    look: _Look | None = None
+    hidden = Secrets(source.size)
+    head = b""
+    # the digest lets go of the interpreter, so that it is made beside the look
+    with ThreadPoolExecutor(1) as beside:
+        for view in source.blocks(BLOCK):
+            block = bytes(view)
+            hashing = beside.submit(digest.update, block)
+            if look is None:
+                head = block[:4096]
+                look = _look_for(head, path, source.size, rows, hidden)
+            sampled = look.feed(block)
+            if seen_as(head) in _TEXTS:
+                hidden.feed(block, sampled=sampled)
+            hashing.result()
+    found = (look or _Nothing(source.size)).profile()
+    more = [*_of_the_name(head, path, source.size), *(hidden.findings() if secrets else ())]
+    archive = Archive.of(seen_as(head), path)
+    if archive is not None:
+        found = look_inside(source, archive, found)
+    ours = tuple(more) + (() if _is_moot(more) else found.findings)
+    return (
+        Fingerprint(digest.hexdigest(), source.size),
+        replace(found, findings=ours),
+    )
+
+
+def _is_moot(findings: list[Finding]) -> bool:
+    """Whether what is inside says nothing more: it is not what it should be at all."""
+    return any(one.code in {"html_page", "not_its_extension", "not_the_data"} for one in findings)
+
+
+def _look_for(head: bytes, path: str, size: int, rows: Rows | None, hidden: Secrets) -> _Look:
+    ending = (extension(path) or "").lower()
+    inner = path.lower().rpartition(".")[0]
+    makers: dict[str, Callable[[], _Look]] = {
+        "csv": lambda: Table(size, rows=rows),
+        "tsv": lambda: Table(size, rows=rows),
+        **dict.fromkeys(("txt", "md", "sql", "yml"), lambda: Table(size, text=True)),
+        "json": lambda: Json(size),
+        "geojson": lambda: Json(size, geo=True),
+        "topojson": lambda: Json(size),
+        "jsonl": lambda: JsonLines(size),
+        "ndjson": lambda: JsonLines(size),
+        **dict.fromkeys(("xml", "kml", "gml", "gpx", "rdf"), lambda: Xml(size)),
+    }
+    if ending in {"gz", "gzip"} and seen_as(head) == "gzip":
+        return _Gzip(size, makers.get(extension(inner) or "", lambda: _Nothing(size))(), hidden)
+    if seen_as(head) in _TEXTS:
+        return makers.get(ending, lambda: _Nothing(size))()
+    return _Nothing(size)
+
+
+def _of_the_name(head: bytes, path: str, size: int) -> list[Finding]:
+    """What is wrong with this content under this name."""
+    found: list[Finding] = []
+    ending = extension(path)
+    if (wrong := mismatch(head, ending, size)) is not None:
+        found.append(wrong)
+    elif (message := error_message(head, size)) is not None:
+        found.append(message)
+    limit = PREVIEWS.get(ending or "")
+    if limit is not None and size > limit * 1_000_000:
+        found.append(
+            Finding(
+                "beyond_previews",
+                f"The portal shows and analyses .{ending} files up to {limit:g} MB only; this one "
+                f"has {size / 1_000_000:,.0f} MB and can be downloaded, not explored.",
+                "warn",
+            )
+        )
+    return found

@@ -1,0 +1,55 @@
+"""The last look before bytes go out: what they hold, against what they take the place of."""
+
+from __future__ import annotations
+
+from publisher_daemon.model import Fingerprint, SourceFile
+from publisher_daemon.plan._desk import Desk
+from publisher_daemon.profile import Finding, Packed, unpacked
+from publisher_daemon.series import line_of
+from publisher_daemon.verdict import Verdict, judge, remembering
+
+FIRST = (
+    "Nothing was ever published on this dataset from here, and the folder asks for a person's yes "
+    "first. To say yes: `publisher-daemon release PATH`; the files after it go by themselves."
+)
+
+
+def checked(
+    desk: Desk, file: SourceFile, before: Fingerprint | None
+) -> tuple[Packed | None, tuple[Finding, ...]] | None:
+    """Hold the file if a check says so: None. Else its profile to keep, and what was noticed."""
+    watch = desk.policy.watch(file.key.folder)
+    if watch is None:
+        return file.profile, ()
+    released = file.approved or desk.record.released.get(file.key) == file.fingerprint.sha1
+    if (
+        watch.checks.first_publication == "ask"
+        and not desk.record.entries
+        and not (released or file.rolled_back)
+    ):
+        desk.hold(file.key, "first_publication", FIRST)
+        return None
+    if file.profile is None or watch.checks.mode == "off":
+        return file.profile, ()
+    sha1 = _compared_with(desk, file, before)
+    new, kept = unpacked(file.profile), desk.folder.profiles.get(sha1 or "")
+    old = None if kept is None else unpacked(kept)
+    size = before.size if before is not None and old is None else None
+    verdict = judge(new, old, size, watch.checks)
+    if released:
+        verdict = Verdict(warnings=verdict.holds + verdict.warnings)
+    if verdict.holds:
+        desk.hold(file.key, "check_held", verdict.sentence())
+        return None
+    return remembering(new, old).packed(), verdict.warnings
+
+
+def _compared_with(desk: Desk, file: SourceFile, before: Fingerprint | None) -> str | None:
+    """The bytes it takes the place of; of a new file, those of the one before it in its series."""
+    if before is not None:
+        return before.sha1
+    watch = desk.policy.watch(file.key.folder)
+    place = line_of(watch, file.key.path) if watch is not None else None
+    if place is None or place[1] is None:
+        return None
+    return desk.predecessors.before(file.key.folder, place[0], place[1])

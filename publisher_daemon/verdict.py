@@ -1,0 +1,322 @@
+"""Says whether a file may go out: by what it holds, and by what it takes the place of.
+
+The thresholds are those of accidents, not of statistics: a file that lost most of its rows, a
+column or its dates is looked at by a person; a quiet Sunday is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from publisher_daemon.model import Checks
+from publisher_daemon.profile import RECENT, Column, Finding, Level, Profile
+
+#: Fresh data (its dates all moved on) may have far fewer rows than the day before, down to this
+#: share of what is otherwise asked: Sundays, holidays.
+FRESH = 0.4
+#: Below this many rows on either side, shares mean nothing.
+FEW = 20
+#: A file without rows may shrink to this share of its size.
+SMALLER = 0.2
+#: Rows that multiply by this in one go are rather two exports in one.
+TIMES_MORE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was noticed, sorted by what follows from it."""
+
+    holds: tuple[Finding, ...] = ()
+    warnings: tuple[Finding, ...] = ()
+
+    def sentence(self) -> str:
+        """What is wrong, what is so now, and what to do."""
+        found = " ".join(finding.why for finding in self.holds)
+        return (
+            f"Held by a check before publishing. {found} What is on the portal stays as it is. If "
+            "the file is right: `publisher-daemon release PATH`; if not, put a mended one in the "
+            "folder."
+        )
+
+
+def judge(new: Profile, old: Profile | None, old_size: int | None, checks: Checks) -> Verdict:
+    """Compare what would go out with what is published now; ``checks`` says how strictly."""
+    secret: Level = "hold" if checks.secrets == "hold" else "warn"
+    found = [
+        replace(finding, level=secret) if finding.code == "secret" else finding
+        for finding in new.findings
+        if finding.code != "secret" or checks.secrets != "off"
+    ]
+    if old is not None and old.kind == new.kind:
+        found += _against(new, old, checks)
+    elif old is not None:
+        found.append(
+            Finding("kind_changed", f"It is {_kind(new.kind)}; what is published is "
+                    f"{_kind(old.kind)}.")
+        )  # fmt: skip
+    elif old_size is not None:
+        found += _sizes(new, old_size)
+    if checks.mode == "warn":
+        return Verdict(warnings=tuple(found))
+    unique = {finding.code + finding.why: finding for finding in found}.values()
+    return Verdict(
+        tuple(finding for finding in unique if finding.level == "hold"),
+        tuple(finding for finding in unique if finding.level == "warn"),
+    )
+
+
+def remembering(new: Profile, old: Profile | None) -> Profile:
+    """The profile to keep once it is published: it knows how many rows there were before."""
+    if old is None or old.rows is None:
+        return new
+    return replace(new, recent=(*old.recent, old.rows)[-RECENT:])
+
+
+def _against(new: Profile, old: Profile, checks: Checks) -> Iterator[Finding]:
+    if new.rows is not None and old.rows is not None:
+        yield from _rows(new, old, new.rows, old.rows, checks)
+    else:
+        yield from _sizes(new, old.size)
+    yield from _columns(new, old, checks)
+    yield from _dates(new, old)
+    yield from _places(new, old)
+    yield from _writing(new, old)
+
+
+def _rows(new: Profile, old: Profile, now: int, before: int, checks: Checks) -> Iterator[Finding]:
+    if before == 0:
+        return
+    change = f"It has {_count(now, 'row')}; what is published has {before:,}"
+    if now == 0:
+        yield Finding("emptied", f"{change}: the export is empty.")
+        return
+    lost = 1 - now / before
+    allowed = checks.fewer_rows
+    if _is_fresh(new, old):
+        allowed = 1 - (1 - allowed) * FRESH
+    # what went out before with so few rows is normal life
+    usual = min((rows for rows in old.recent if rows > 0), default=before)
+    ordinary = now >= usual * (1 - checks.fewer_rows / 2) and bool(old.recent)
+    # small numbers vary much by chance
+    beyond = before >= FEW and before - now > 4 * before**0.5 and not ordinary
+    if lost >= allowed and beyond:
+        yield Finding("fewer_rows", f"{change} ({lost:.0%} fewer).")
+    elif lost > 0 and old.ended and new.ended is False:
+        yield Finding(
+            "cut_off", f"{change}, and its last line has no end: it looks cut off on its way."
+        )
+    elif lost >= allowed / 2 and beyond:
+        yield Finding("fewer_rows", f"{change} ({lost:.0%} fewer).", "warn")
+    if (
+        now > before * TIMES_MORE
+        and before >= FEW
+        and now > TIMES_MORE * max(old.recent, default=0)
+    ):
+        yield Finding("more_rows", f"{change} ({now / before:.0f} times as many).", "warn")
+
+
+def _sizes(new: Profile, before: int) -> Iterator[Finding]:
+    if before > 0 and new.size < before * SMALLER:
+        lost = 1 - new.size / before
+        yield Finding(
+            "smaller",
+            f"It has {new.size:,} bytes; what is published has {before:,} ({lost:.0%} fewer).",
+        )
+
+
+def _columns(new: Profile, old: Profile, checks: Checks) -> Iterator[Finding]:
+    if checks.columns == "off" or not old.rows:
+        return  # a line without rows may be anything, and no header
+    level: Level = checks.columns
+    names, before = [one.name for one in new.columns], [one.name for one in old.columns]
+    lost = [name for name in before if name not in names]
+    gained = [name for name in names if name not in before]
+    renamed = _renamed(new.columns, old.columns, lost, gained)
+    for was, now in renamed.items():
+        slight = was.strip().casefold() == now.strip().casefold()
+        yield Finding(
+            "column_renamed",
+            f"The column “{was}” is now called “{now}”.",
+            "warn" if slight else level,
+        )
+    left = [name for name in lost if name not in renamed]
+    if left:
+        yield Finding("column_lost", f"{_columns_words(left)} missing.", level)
+    added = [name for name in gained if name not in renamed.values()]
+    if added:
+        yield Finding("column_added", f"{_columns_words(added)} new.", "warn")
+    if not lost and not gained and names != before:
+        yield Finding("columns_moved", "The columns stand in another order.", "warn")
+    if new.rows == 0:
+        return
+    known = {column.name: column for column in old.columns}
+    for column in new.columns:
+        was_column = known.get(column.name)
+        if was_column is not None:
+            yield from _kinds(column, was_column, level, enough=(new.rows or 0) >= FEW)
+
+
+def _renamed(
+    new: Sequence[Column], old: Sequence[Column], lost: Sequence[str], gained: Sequence[str]
+) -> Mapping[str, str]:
+    """What seems to be the same column under another name: same place, same kind of values."""
+    places = {column.name: place for place, column in enumerate(new)}
+    renamed: dict[str, str] = {}
+    for place, column in enumerate(old):
+        if column.name not in lost:
+            continue
+        for name in gained:
+            same_place = places[name] == place
+            alike = {new[places[name]].kind, column.kind}
+            related = len(alike - {"blank", "text"}) < 2
+            if same_place and related and name not in renamed.values():
+                renamed[column.name] = name
+                break
+    return renamed
+
+
+_NUMBERS = {"integer", "decimal", "decimal_comma"}
+_DATES = {"date", "date_fr"}
+_WORDS = {
+    "integer": "whole numbers",
+    "decimal": "numbers with a point",
+    "decimal_comma": "numbers with a comma",
+    "date": "dates like 2026-11-20",
+    "date_fr": "dates like 20/11/2026",
+    "text": "text",
+    "blank": "nothing",
+}
+#: A column is of a kind when nearly all its values are.
+NEARLY_ALL = 0.95
+MOST = 0.5
+
+
+def _kinds(new: Column, old: Column, level: Level, *, enough: bool) -> Iterator[Finding]:
+    where = f"In the column “{new.name}”"
+    if new.kind == "blank":
+        if old.blank < 0.1 and enough:
+            yield Finding("column_emptied", f"{where} all values are gone.", level)
+        return
+    if old.kind == "blank" or old.share < NEARLY_ALL:
+        return
+    if old.codes > 0.02 and new.codes == 0 and new.kind == "integer" and enough:
+        yield Finding(
+            "zeros_lost",
+            f"{where} codes like 01234 have lost their leading zero, as spreadsheets do.",
+            level,
+        )
+    if new.kind == old.kind:
+        return
+    change = f"{where} there is now {_WORDS[new.kind]} instead of {_WORDS[old.kind]}."
+    pair = {new.kind, old.kind}
+    if pair <= {"integer", "decimal"} or pair == {"integer", "decimal_comma"} or not enough:
+        return
+    if old.kind == "text":
+        yield Finding("kind_changed", change, "warn")
+    elif new.share >= MOST:
+        yield Finding("kind_changed", change, level)
+
+
+def _dates(new: Profile, old: Profile) -> Iterator[Finding]:
+    known = {column.name: column for column in old.columns}
+    for column in new.columns:
+        before = known.get(column.name)
+        if before is None or not {column.kind, before.kind} <= _DATES:
+            continue
+        if None in {column.least, column.greatest, before.least, before.greatest}:
+            continue
+        first, last = str(column.least), str(column.greatest)
+        was_first, was_last = str(before.least), str(before.greatest)
+        if last >= was_last:
+            continue
+        change = (
+            f"The dates in “{column.name}” go back: the last is {last}, what is published goes up "
+            f"to {was_last}."
+        )
+        older = first < was_first and last <= _middle(was_first, was_last)
+        yield Finding("dates_back", change, "hold" if older else "warn")
+
+
+def _places(new: Profile, old: Profile) -> Iterator[Finding]:
+    known = {column.name: column for column in old.columns if column.kind == "place"}
+    for column in new.columns:
+        before = known.get(column.name)
+        if before is None or column.kind != "place":
+            continue
+        least, greatest = float(column.least or 0), float(column.greatest or 0)
+        was_least, was_greatest = float(before.least or 0), float(before.greatest or 0)
+        room = was_greatest - was_least
+        if least > was_greatest + room or greatest < was_least - room:
+            yield Finding(
+                "moved",
+                f"Its places are elsewhere: the coordinate {column.name} goes from {least:g} to "
+                f"{greatest:g}; in what is published, from {was_least:g} to {was_greatest:g}.",
+            )
+
+
+def _writing(new: Profile, old: Profile) -> Iterator[Finding]:
+    if new.delimiter and old.delimiter and new.delimiter != old.delimiter and len(new.columns) > 1:
+        yield Finding(
+            "delimiter_changed",
+            f"Its columns are separated by {_mark(new.delimiter)}; in what is published, by "
+            f"{_mark(old.delimiter)}.",
+        )
+    if _family(new.encoding) != _family(old.encoding) and "ascii" not in {
+        new.encoding, old.encoding
+    }:  # fmt: skip
+        yield Finding(
+            "encoding_changed",
+            f"Its text is encoded in {new.encoding}; that of what is published in {old.encoding}.",
+        )
+    elif new.encoding != old.encoding and "ascii" not in {new.encoding, old.encoding}:
+        yield Finding("mark_changed", "Its byte order mark came or went.", "warn")
+    if new.garbled > 5 * old.garbled + 2:
+        yield Finding(
+            "garbled",
+            "Accents have become signs like “Ã©”: the text was read in the wrong encoding before "
+            "it was written.",
+        )
+
+
+def _is_fresh(new: Profile, old: Profile) -> bool:
+    """Whether its dates moved on: not the old data cut short, but those of another period."""
+    known = {column.name: column for column in old.columns if column.kind in _DATES}
+    for column in new.columns:
+        before = known.get(column.name)
+        if before is None or column.kind not in _DATES:
+            continue
+        if column.least and before.least and column.least > before.least:
+            return (column.greatest or "") >= (before.greatest or "")
+    return False
+
+
+def _middle(first: str, last: str) -> str:
+    """A day between two, near enough for years and days alike; the last when it is one day."""
+    if first[:10] == last[:10]:
+        return last
+    days = [int(day[:4]) * 372 + int(day[5:7]) * 31 + int(day[8:10]) for day in (first, last)]
+    middle = sum(days) // 2 - 32
+    return f"{middle // 372:04}-{middle % 372 // 31 + 1:02}-{middle % 31 + 1:02}"
+
+
+def _family(encoding: str | None) -> str | None:
+    return "utf-8" if encoding == "utf-8-sig" else encoding
+
+
+def _mark(delimiter: str) -> str:
+    return {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars"}.get(delimiter, delimiter)
+
+
+def _kind(kind: str) -> str:
+    return {"table": "a table of text (CSV)", "other": "of an unknown kind"}.get(kind, kind.upper())
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def _columns_words(names: Sequence[str]) -> str:
+    said = ", ".join(f"“{name}”" for name in names[:8])
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return f"The columns {said}{more} are" if len(names) > 1 else f"The column {said} is"

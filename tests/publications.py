@@ -1,0 +1,165 @@
+"""Realistic open data files, and twenty-odd ways in which they come to harm."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import random
+import zipfile
+from collections.abc import Iterator
+from datetime import date, timedelta
+from functools import cache
+
+from publisher_daemon.inspection import inspect
+from publisher_daemon.model import Fingerprint
+from publisher_daemon.profile import Profile
+
+COMMUNES = (
+    ("69123", "Lyon"), ("01004", "Ambérieu-en-Bugey"), ("38185", "Grenoble"),
+    ("74010", "Annecy"), ("42218", "Saint-Étienne"), ("07019", "Aubenas"),
+    ("26362", "Valence"), ("73065", "Chambéry"),
+)  # fmt: skip
+
+
+class Memory:
+    """A file in memory, as the inspection reads it."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    @property
+    def size(self) -> int:
+        return len(self.content)
+
+    def blocks(self, size: int = 256 * 1024) -> Iterator[memoryview]:
+        buffer = bytearray(size)  # reused, as the real one is
+        for at in range(0, len(self.content), size):
+            part = self.content[at : at + size]
+            buffer[: len(part)] = part
+            yield memoryview(buffer)[: len(part)]
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        return self.content[offset : offset + size]
+
+
+@cache
+def look(content: bytes, name: str = "mesures.csv") -> Profile:
+    return looked(content, name)[1]
+
+
+def looked(content: bytes, name: str = "mesures.csv") -> tuple[Fingerprint, Profile]:
+    return inspect(Memory(content), name)
+
+
+def measures(
+    first: date = date(2026, 1, 1),
+    days: int = 49,
+    *,
+    hours: int = 25,
+    delimiter: str = ";",
+    seed: int = 1,
+    header: tuple[str, ...] | None = None,
+) -> str:
+    """Air quality by commune and hour: dates, codes with leading zeros, decimal commas, accents."""
+    rng = random.Random(seed)
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(header or ("date", "code_insee", "commune", "heure", "no2", "remarque"))
+    for day in range(days):
+        for hour in range(hours):
+            for code, name in COMMUNES:
+                value = f"{rng.gammavariate(4, 8):.1f}".replace(".", ",")
+                remark = rng.choice(("", "", "", "capteur d'été; révisé", 'dit "provisoire"'))
+                writer.writerow((first + timedelta(day), code, name, hour, value, remark))
+    return out.getvalue()
+
+
+def lines(text: str, start: int, end: int | None = None) -> str:
+    """The header and some of the rows."""
+    head, *rows = text.splitlines(keepends=True)
+    return head + "".join(rows[start:end])
+
+
+def features(count: int = 200, *, swapped: bool = False) -> bytes:
+    """Points around Lyon."""
+    rng = random.Random(2)
+    made = []
+    for number in range(count):
+        place = [round(4.8 + rng.random() / 10, 5), round(45.7 + rng.random() / 10, 5)]
+        made.append(
+            {
+                "type": "Feature",
+                "geometry": {"type": "Point", "coordinates": place[::-1] if swapped else place},
+                "properties": {"nom": f"Arrêt {number}", "ligne": number % 9, "pmr": True},
+            }
+        )
+    return json.dumps(
+        {"type": "FeatureCollection", "name": "arrets", "features": made}, ensure_ascii=False
+    ).encode()
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, content in members.items():
+            made.writestr(name, content)
+    return out.getvalue()
+
+
+def workbook(rows: int = 300) -> bytes:
+    """A small Excel file, as its writers make them."""
+    names = ("code", "libellé", "montant")
+    cells = "".join(f'<c t="s"><v>{place}</v></c>' for place in range(3))
+    body = "".join(
+        f'<row r="{number}"><c><v>{number}</v></c><c t="inlineStr"><is><t>Ligne</t></is></c>'
+        f"<c><v>{number * 3}</v></c></row>"
+        for number in range(2, rows + 2)
+    )
+    space = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+    return zipped(
+        {
+            "[Content_Types].xml": b"<Types/>",
+            "xl/workbook.xml": b"<workbook/>",
+            "xl/sharedStrings.xml": (
+                f"<sst {space}>" + "".join(f"<si><t>{name}</t></si>" for name in names) + "</sst>"
+            ).encode(),
+            "xl/worksheets/sheet1.xml": (
+                f'<worksheet {space}><sheetData><row r="1">{cells}</row>{body}</sheetData>'
+                "</worksheet>"
+            ).encode(),
+        }
+    )
+
+
+def calc(rows: int = 300) -> bytes:
+    """A small LibreOffice sheet."""
+
+    def row(*values: str) -> str:
+        cells = "".join(
+            f"<table:table-cell><text:p>{value}</text:p></table:table-cell>" for value in values
+        )
+        return f"<table:table-row>{cells}</table:table-row>"
+
+    body = "".join(row(str(number), "Ligne") for number in range(rows))
+    empty = (
+        '<table:table-row table:number-rows-repeated="1048000"><table:table-cell/>'
+        "</table:table-row>"
+    )
+    rows_of = row("code", "libellé") + body + empty
+    content = (
+        "<office:document-content xmlns:office='o' xmlns:table='t' xmlns:text='x'>"
+        f"<table:table>{rows_of}</table:table></office:document-content>"
+    )
+    return zipped({"mimetype": b"x", "content.xml": content.encode()})
+
+
+def compressed(text: str) -> bytes:
+    return gzip.compress(text.encode(), mtime=0)
+
+
+def document() -> bytes:
+    """The smallest PDF that is whole."""
+    head = b"%PDF-1.4\n1 0 obj\n<</Type/Catalog>>\nendobj\n" + b"% filling\n" * 200
+    return head + b"xref\n0 1\ntrailer\n<</Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % len(head)

@@ -1,0 +1,281 @@
+"""Real accidents of open data files are held; what is only new or slightly odd is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+
+import pytest
+from publications import (
+    calc,
+    compressed,
+    document,
+    features,
+    lines,
+    look,
+    looked,
+    measures,
+    workbook,
+    zipped,
+)
+
+from publisher_daemon.model import Checks
+from publisher_daemon.profile import Profile, unpacked
+from publisher_daemon.verdict import Verdict, judge
+
+GOOD = measures()
+NAMES = ("date", "code_insee", "commune", "heure", "no2", "remarque")
+BEGIN = "-----BEGIN RSA PRIVATE KEY-----"
+
+
+def verdict(
+    damaged: bytes,
+    published: bytes | None = GOOD.encode(),
+    name: str = "mesures.csv",
+    checks: Checks | None = None,
+) -> Verdict:
+    before = None if published is None else look(published, name)
+    return judge(look(damaged, name), before, None, checks or Checks())
+
+
+def codes(found: Verdict) -> set[str]:
+    return {finding.code for finding in found.holds}
+
+
+def without_column(text: str, index: int) -> str:
+    return "".join(
+        ";".join(cell for place, cell in enumerate(line.split(";")) if place != index) + "\n"
+        for line in text.replace('"capteur d\'été; révisé"', "").splitlines()
+    )
+
+
+def with_column(text: str, index: int, change: Callable[[str], str]) -> str:
+    head, *rows = text.replace('"capteur d\'été; révisé"', "").splitlines()
+    out = [head]
+    for row in rows:
+        cells = row.split(";")
+        cells[index] = change(cells[index])
+        out.append(";".join(cells))
+    return "\n".join(out) + "\n"
+
+
+def french(day: str) -> str:
+    year, month, number = day.split("-")
+    return f"{number}/{month}/{year}"
+
+
+def token() -> str:
+    return "ey" + "JhbGciOiJIUzI1NiJ9.ey" + "Jzb21lIjoiYm9keSJ9." + "x" * 43
+
+
+TEXT = GOOD.encode()
+DAMAGES = {
+    "300 rows for 9,800": (lines(GOOD, 0, 300).encode(), "fewer_rows"),
+    "an emptied export": (lines(GOOD, 0, 0).encode(), "emptied"),
+    "half of the rows": (lines(GOOD, 0, 4900).encode(), "fewer_rows"),
+    "cut off in a row": (TEXT[: len(TEXT) * 9 // 10], "cut_off"),
+    "cut off inside a value": (lines(GOOD, 0, 9000).rstrip("\n")[:-2].encode(), "cut_off"),
+    "last year's file": (measures(date(2025, 1, 1)).encode(), "dates_back"),
+    "a web page named .csv": (b"<!DOCTYPE html>\n<html><body>502</body></html>", "html_page"),
+    "an Excel file named .csv": (workbook(), "not_its_extension"),
+    "a JSON error named .csv": (b'{"error": "timeout"}', "not_its_extension"),
+    "the message of a database": (b"ORA-01555: snapshot too old\n", "error_message"),
+    "a pointer of Git LFS": (b"version https://git-lfs.github.com/spec/v1\noid x\n",
+                             "not_the_data"),
+    "a column lost": (without_column(GOOD, 4).encode(), "column_lost"),
+    "a column renamed": (GOOD.replace("code_insee", "code_commune", 1).encode(), "column_renamed"),
+    "a column emptied": (with_column(GOOD, 4, lambda _: "").encode(), "column_emptied"),
+    "leading zeros lost": (with_column(GOOD, 1, lambda code: code.lstrip("0")).encode(),
+                           "zeros_lost"),
+    "errors of a spreadsheet": (with_column(GOOD, 3, lambda _: "#REF!").encode(), "kind_changed"),
+    "points for commas in numbers": (
+        with_column(GOOD, 4, lambda number: number.replace(",", ".")).encode(), "kind_changed"
+    ),
+    "dates written another way": (with_column(GOOD, 0, french).encode(), "kind_changed"),
+    "another delimiter": (measures(delimiter=",").encode(), "delimiter_changed"),
+    "another encoding": (GOOD.encode("cp1252"), "encoding_changed"),
+    "accents read wrongly": (GOOD.encode().decode("cp1252").encode(), "garbled"),
+    "two encodings": (TEXT + measures(date(2026, 3, 1), 3).encode("cp1252").split(b"\n", 1)[1],
+                      "mixed_encodings"),
+    "zero bytes after a crash": (TEXT[:-4096] + bytes(4096), "zero_bytes"),
+    "the export twice in one file": (TEXT + TEXT, "header_repeated"),
+    "rows of other widths": (GOOD.replace(";Grenoble;", ";Grenoble;;").encode(), "ragged"),
+    "a quote never closed": (GOOD.replace("Lyon", '"Lyon', 1).encode(), "quote_open"),
+    "a private key": (f"{GOOD}{BEGIN}\n".encode(), "secret"),
+    "an API token": (GOOD.replace('"dit ""provisoire"""', token(), 1).encode(), "secret"),
+    "an unfinished merge": (GOOD.replace("\n2026-01-03", "\n<<<<<<< HEAD\n2026-01-03", 1).encode(),
+                            "merge_markers"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "code"), DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_damaged_table_is_held_and_the_damage_is_named(content: bytes, code: str) -> None:
+    found = verdict(content)
+
+    assert code in codes(found), found
+    assert "release PATH" in found.sentence()
+
+
+JSON = features()
+KML = "<kml><Placemark><name>é</name></Placemark></kml>".encode()
+CONTAINERS = {
+    "a cut ZIP": (zipped({"a.csv": TEXT})[:-30], "a.zip", "damaged"),
+    "a ZIP with a torn member": (
+        zipped({"a.csv": TEXT})[:3000] + b"\xff" * 40 + zipped({"a.csv": TEXT})[3040:],
+        "a.zip", "damaged",
+    ),
+    "a ZIP with nothing in it": (zipped({}), "a.zip", "damaged"),
+    "a cut workbook": (workbook()[:-200], "a.xlsx", "damaged"),
+    "a ZIP named .xlsx": (zipped({"a.csv": TEXT}), "a.xlsx", "damaged"),
+    "a cut sheet": (calc()[:-200], "a.ods", "damaged"),
+    "a cut gzip": (compressed(GOOD)[:-400], "a.csv.gz", "damaged"),
+    "a torn gzip": (compressed(GOOD)[:5000] + b"\0" * 50 + compressed(GOOD)[5050:], "a.csv.gz",
+                    "damaged"),
+    "a cut PDF": (document()[:-60], "a.pdf", "damaged"),
+    "a PDF with its table elsewhere": (document().replace(b"% filling\n", b"", 20), "a.pdf",
+                                       "damaged"),
+    "a cut Parquet": (b"PAR1" + b"x" * 500, "a.parquet", "damaged"),
+    "cut JSON": (JSON[:-100], "a.json", "invalid_json"),
+    "JSON with NaN": (b'[{"a": NaN}]', "a.json", "invalid_json"),
+    "JSON that is an error": (b'{"error": {"code": 500}}', "a.json", "error_message"),
+    "cut GeoJSON": (JSON[: len(JSON) // 2], "a.geojson", "invalid_json"),
+    "JSON that is no GeoJSON": (b'{"type": "Topology", "features": []}', "a.geojson",
+                                "not_geojson"),
+    "a torn line of JSON": (b'{"a": 1}\n{"a":\n', "a.jsonl", "invalid_json"),
+    "cut XML": (KML[:-5], "a.kml", "invalid_xml"),
+    "a web page named .pdf": (b"<html>login</html>", "a.pdf", "html_page"),
+    "a text named .zip": (b"Service Unavailable\n" * 9, "a.zip", "not_its_extension"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "name", "code"), CONTAINERS.values(), ids=CONTAINERS.keys())
+def test_what_is_not_whole_is_held_even_the_first_time(
+    content: bytes, name: str, code: str
+) -> None:
+    assert code in codes(verdict(content, None, name))
+
+
+WHOLE = {
+    "table": (TEXT, "a.csv"),
+    "table with windows line ends": (GOOD.replace("\n", "\r\n").encode(), "a.csv"),
+    "table with old line ends": (GOOD.replace("\n", "\r").encode(), "a.csv"),
+    "table in windows-1252": (GOOD.encode("cp1252"), "a.csv"),
+    "table in UTF-16": (GOOD.encode("utf-16"), "a.csv"),
+    "table with a byte order mark": (GOOD.encode("utf-8-sig"), "a.csv"),
+    "table without an end of line": (GOOD.rstrip("\n").encode(), "a.csv"),
+    "table with values over lines": (b'a;b\n1;"x\ny;z"\n2;"say ""hi"";\n"\n', "a.csv"),
+    "table of one column": (b"code\n01\n02\n", "a.csv"),
+    "table with tabs": (measures(delimiter="\t").encode(), "a.tsv"),
+    "ZIP": (zipped({"a.csv": TEXT}), "a.zip"),
+    "workbook": (workbook(), "a.xlsx"),
+    "sheet": (calc(), "a.ods"),
+    "gzip": (compressed(GOOD), "a.csv.gz"),
+    "two gzip in one": (compressed(GOOD) + compressed(GOOD), "a.txt.gz"),
+    "PDF": (document(), "a.pdf"),
+    "Parquet": (b"PAR1" + b"x" * 500 + (100).to_bytes(4, "little") + b"PAR1", "a.parquet"),
+    "JSON": (b'[{"a": 1, "b": "x"}, {"a": 2}]', "a.json"),
+    "JSON with one value": (b'{"total": 12}', "a.json"),
+    "GeoJSON": (JSON, "a.geojson"),
+    "lines of JSON": (b'{"a": 1}\n{"a": 2}', "a.jsonl"),
+    "KML": (KML, "a.kml"),
+    "plain text": ("Méthode : relevés à 8:00 = norme\n".encode(), "a.txt"),
+    "picture": (b"\x89PNG\r\n\x1a\n" + bytes(100), "a.png"),
+    "nothing known": (bytes(range(256)) * 20, "a.shp"),
+}
+
+
+@pytest.mark.parametrize(("content", "name"), WHOLE.values(), ids=WHOLE.keys())
+def test_what_is_whole_goes_without_a_word(content: bytes, name: str) -> None:
+    found = verdict(content, None, name)
+
+    assert (found.holds, found.warnings) == ((), ())
+
+
+def test_rows_and_columns_are_counted_in_every_kind_that_has_some() -> None:
+    shapes = {
+        name: (found.rows, len(found.columns))
+        for name, found in (
+            ("csv", look(TEXT)),
+            ("crlf", look(GOOD.replace("\n", "\r\n").encode())),
+            ("quoted", look(b'a;b\n1;"x\ny;z"\n2;"say ""hi"";\n"\n')),
+            ("gz", look(compressed(GOOD), "a.csv.gz")),
+            ("xlsx", look(workbook(), "a.xlsx")),
+            ("ods", look(calc(), "a.ods")),
+            ("json", look(b'{"data": [{"a": 1, "b": {"c": 2}}, {"a": 2}]}', "a.json")),
+            ("geojson", look(JSON, "a.geojson")),
+            ("jsonl", look(b'{"a": 1}\n{"a": 2, "b": 3}', "a.jsonl")),
+        )
+    }
+
+    assert shapes == {
+        "csv": (9800, 6), "crlf": (9800, 6), "quoted": (2, 2), "gz": (9800, 6), "xlsx": (300, 3),
+        "ods": (300, 2), "json": (2, 2), "geojson": (200, 3 + 2), "jsonl": (2, 2),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("damaged", "published", "name", "code"),
+    [
+        (workbook(20), workbook(300), "a.xlsx", "fewer_rows"),
+        (calc(0), calc(300), "a.ods", "emptied"),
+        (features(20), features(200), "a.geojson", "fewer_rows"),
+        (compressed(lines(GOOD, 0, 300)), compressed(GOOD), "a.csv.gz", "fewer_rows"),
+        (b'[{"a": 1}]', b'[{"a": 1, "b": 2}]', "a.json", "column_lost"),
+        (features(swapped=True), features(), "a.geojson", "moved"),
+    ],
+)
+def test_other_kinds_are_compared_with_what_is_published_too(
+    damaged: bytes, published: bytes, name: str, code: str
+) -> None:
+    assert code in codes(verdict(damaged, published, name))
+
+
+def test_the_bytes_that_are_looked_at_are_those_that_are_hashed() -> None:
+    from hashlib import sha1
+
+    for content, name in WHOLE.values():
+        fingerprint, _ = looked(content, name)
+
+        assert (fingerprint.sha1, fingerprint.size) == (sha1(content).hexdigest(), len(content))
+
+
+def test_a_profile_comes_back_from_its_packing_as_it_was() -> None:
+    found = look(TEXT)
+
+    assert unpacked(found.packed()) == found
+    assert len(found.packed()) < 700
+
+
+def test_warn_lets_everything_through_and_off_columns_are_not_compared() -> None:
+    lost = without_column(GOOD, 4).encode()
+
+    assert codes(verdict(lost, checks=Checks(mode="warn"))) == set()
+    assert verdict(lost, checks=Checks(mode="warn")).warnings
+    assert codes(verdict(lost, checks=Checks(columns="off"))) == set()
+
+
+def test_the_share_of_rows_is_the_folders_own() -> None:
+    third = lines(GOOD, 0, 6500).encode()
+
+    assert codes(verdict(third)) == set()
+    assert codes(verdict(third, checks=Checks(fewer_rows=0.3))) == {"fewer_rows"}
+
+
+def test_what_is_not_compared_by_rows_is_compared_by_size() -> None:
+    found = judge(Profile(1000), None, 1_000_000, Checks())
+
+    assert {finding.code for finding in found.holds} == {"smaller"}
+    assert judge(Profile(400_000), None, 1_000_000, Checks()).holds == ()
+
+
+def test_the_names_of_the_columns_are_told_with_what_became_of_them() -> None:
+    found = verdict(GOOD.replace("code_insee", "code_commune", 1).encode())
+
+    assert "“code_insee” is now called “code_commune”" in found.sentence()
+
+
+def test_the_secret_itself_is_never_told() -> None:
+    found = verdict(f"{GOOD}x;{token()}\n".encode())
+
+    assert token() not in found.sentence()
+    assert "line 9,802" in found.sentence()
