@@ -187,6 +187,9 @@ _SYSTEM = frozenset({
     "thumbs.db", "desktop.ini",
 })  # fmt: skip
 
+#: The folder's own answer (HTML, text), never to be published itself.
+ANSWERS = ("publisher-daemon.html", "publisher-daemon.txt")
+
 
 def is_ignored(name: str) -> bool:
     """Whether a file or directory of that name is never data: temporary, hidden, lock, system."""
@@ -195,5 +198,6 @@ def is_ignored(name: str) -> bool:
         low.startswith(_TEMPORARY_STARTS)
         or low.endswith(_TEMPORARY_ENDS)
         or low in _SYSTEM
+        or low in ANSWERS
         or (len(low) > 1 and low[0] == low[-1] == "#")
     )

@@ -30,6 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         lacking["strace"] = "needs strace (Debian, Ubuntu: apt install strace)"
     if shutil.which("promtool") is None:
         lacking["promtool"] = "needs promtool (Debian, Ubuntu: apt install prometheus)"
+    if shutil.which("chromium") is None:
+        lacking["chromium"] = "needs a browser (Debian, Ubuntu: apt install chromium)"
     for item in items:
         for marker, why in lacking.items():
             if item.get_closest_marker(marker):

@@ -193,7 +193,7 @@ _PATHS: Mapping[str, tuple[str, ...]] = {
     "portal": ("api_key_file", "ca_file"),
     "daemon": ("state_dir",),
     "metrics": ("textfile",),
-    "folders": ("path",),
+    "folders": ("path", "answer_dir"),
     "folders.resources": ("description_file",),
     "folders.checks": ("approvals",),
     "datasets": ("description_file",),

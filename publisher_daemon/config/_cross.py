@@ -27,6 +27,7 @@ def cross_check(settings: Settings) -> list[Problem]:
         *_overlaps(settings),
         *_state_inside(settings),
         *_names(settings),
+        *_answers(settings),
         *_pins(settings),
         *_templates(settings),
         *_series(settings),
@@ -97,6 +98,20 @@ def _names(settings: Settings) -> Iterator[Problem]:
                 where,
                 f'gives the name "{folder.label}", which [folders][{other + 1}] has already for '
                 'the same dataset. Give one of them another name = "…"',
+            )
+
+
+def _answers(settings: Settings) -> Iterator[Problem]:
+    seen: dict[str, int] = {}
+    for index, folder in enumerate(settings.folders):
+        if folder.answer_dir is None:
+            continue
+        other = seen.setdefault(os.path.realpath(folder.answer_dir), index)
+        if other != index:
+            yield Problem(
+                ("folders", index, "answer_dir"),
+                f"is where [folders][{other + 1}] answers already. Each folder needs a directory "
+                "of its own for that",
             )
 
 

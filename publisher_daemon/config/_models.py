@@ -51,6 +51,8 @@ _Title = Annotated[str, Field(min_length=1, max_length=350)]
 _Description = Annotated[str, Field(min_length=1, max_length=100_000)]
 
 
+#: what of a folder decides nothing about its files
+_UNDECISIVE: Any = {"expect": True, "answer_dir": True, "resources": {"__all__": {"expect"}}}
 #: a part of an address as long as this may be a token
 _TOKEN_LENGTH = 12
 
@@ -208,6 +210,7 @@ class FolderSettings(_Section):
     when_deleted: Literal["keep", "withdraw"] = "keep"
     withdraw_after: DurationOrZero = 10.0
     max_withdraw: Share = 0.3
+    answer_dir: PathText | None = None
     expect: Expect | None = None
     resources: tuple[RuleSettings, ...] = ()
     checks: ChecksSettings = ChecksSettings()
@@ -466,10 +469,7 @@ class Settings(BaseSettings):
                 "organizations": True,
                 "reuses": True,
             },
-            # when a file is expected decides nothing about those that come
-            exclude={
-                "folders": {"__all__": {"expect": True, "resources": {"__all__": {"expect"}}}}
-            },
+            exclude={"folders": {"__all__": _UNDECISIVE}},
         )
         rules = [rule for folder in self.folders for rule in folder.resources]
         rules = [rule for folder in self.folders for rule in folder.resources]

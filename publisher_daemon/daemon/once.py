@@ -47,6 +47,7 @@ def once(
         troubles: list[str] = []
         reports = _settle_all(office, todo, reason, stop, troubles, teller=teller)
         teller.round()
+        teller.answer()
         return _verdict(office, reports, stopped=stop.is_set() or bool(troubles))
 
 

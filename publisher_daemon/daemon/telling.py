@@ -10,6 +10,7 @@ from collections.abc import Callable
 import structlog
 
 from publisher_daemon.alerts import Concern, Heartbeats, Kind
+from publisher_daemon.daemon.answers import Answers
 from publisher_daemon.daemon.concerns import KEY_DAYS
 from publisher_daemon.daemon.office import Office
 from publisher_daemon.daemon.people import People
@@ -52,6 +53,7 @@ class Teller:
             alerts.heartbeat_every,
             lambda well: metrics.beat(well=well) if metrics else None,
         )
+        self._answers = Answers(office)
         self._concerns: tuple[Concern, ...] = ()
         kept = office.ledger.cache_get("key")
         #: asked once a day, whatever starts and stops in between
@@ -70,11 +72,13 @@ class Teller:
             self._page.start()
         self._thread = threading.Thread(target=self._rounds, name="teller", daemon=True)
         self._thread.start()
+        self._answers.start()
 
     def stop(self) -> None:
         """End the rounds; one that talks to somebody slow is not waited for."""
         self._stop.set()
         self._due.set()
+        self._answers.stop()
         if self._thread is not None:
             self._thread.join(5.0)
         if self._page is not None:
@@ -84,6 +88,7 @@ class Teller:
         """A pass is done."""
         if self._metrics is not None:
             self._metrics.passed(report)
+        self._answers.wake(report.dataset)
         self._due.set()
 
     def round(self) -> None:
@@ -95,6 +100,10 @@ class Teller:
         textfile = self._office.settings.metrics.textfile
         if self._metrics is not None and textfile is not None:
             self._metrics.write(textfile)
+
+    def answer(self) -> None:
+        """Let the folders answer now: there will be no later."""
+        self._answers.write_all()
 
     def _rounds(self) -> None:
         while not self._stop.is_set():
