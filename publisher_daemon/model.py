@@ -192,6 +192,10 @@ class Policy:
     extensions: frozenset[str] = frozenset()
     #: seconds an answerless write may still be committing on the portal, whatever its size
     grace: float = 30.0
+    #: bytes in a part, for files that do not go up in one request
+    part_size: int = 4 * 1024 * 1024
+    #: seconds: a file that would take longer goes up in parts
+    longest_request: float = 900.0
     #: a person said yes to a large withdrawal
     yes: bool = False
     #: changes when the settings do (``config.Settings.digest``)
@@ -348,6 +352,46 @@ class Attempt:
     sent: bool = False
     #: when its last byte was about to go, however long the others took; the grace counts from here
     sent_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A file that goes up in parts: what the portal has of it until they are put together."""
+
+    key: ResourceKey
+    #: the uuid that we gave it on the portal
+    id: str
+    fingerprint: Fingerprint
+    part_size: int
+    #: why it does not go in one request, in a sentence
+    why: str
+    #: when the last of them went
+    at: float
+    #: parts whose end was let go, and the sha1 of the file up to there
+    sent: int = 0
+    prefix: str = ""
+    #: times they were put together in vain
+    failures: int = 0
+
+    @property
+    def total(self) -> int:
+        """How many parts; too few would publish a truncated file (portal-facts §7.7)."""
+        return -(-self.fingerprint.size // self.part_size)
+
+    def stretch(self, index: int) -> tuple[int, int]:
+        """Where a part begins and ends in the file."""
+        start = index * self.part_size
+        return start, min(start + self.part_size, self.fingerprint.size)
+
+
+class Line(NamedTuple):
+    """What was learned of the way to the portal."""
+
+    #: bytes a second, as large files went
+    rate: float | None = None
+    #: the smallest request that was refused for its size (413), and when
+    refused: int | None = None
+    refused_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ class Producer:
     dataset: str
     settings: dict[str, str] = field(default_factory=dict)
     folder_settings: dict[str, str] = field(default_factory=lambda: {"quiet": '"300ms"'})
+    portal_settings: dict[str, str] = field(default_factory=dict)
     rules: str = ""
     more: str = ""
     environment: dict[str, str] = field(default_factory=dict)
@@ -55,7 +56,9 @@ class Producer:
             **self.folder_settings,
         }
         self.config.write_text(
-            f'[portal]\nurl = "{self.url}"\napi_key_file = "{key}"\n\n[daemon]\n'
+            f'[portal]\nurl = "{self.url}"\napi_key_file = "{key}"\n'
+            + "".join(f"{name} = {value}\n" for name, value in self.portal_settings.items())
+            + "\n[daemon]\n"
             + "".join(f"{name} = {value}\n" for name, value in daemon.items())
             + "\n[[folders]]\n"
             + "".join(f"{name} = {value}\n" for name, value in folder.items())

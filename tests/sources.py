@@ -18,11 +18,14 @@ class Bytes:
         self.size = len(content)
         self._check = check
 
-    def blocks(self, size: int = BLOCK) -> Iterator[memoryview]:
+    def blocks(
+        self, size: int = BLOCK, start: int = 0, stop: int | None = None
+    ) -> Iterator[memoryview]:
         """Give the content out in blocks of one reused buffer."""
         buffer = bytearray(size)
-        for start in range(0, len(self.content), size):
-            piece = self.content[start : start + size]
+        content = self.content[start:stop]
+        for offset in range(0, len(content), size):
+            piece = content[offset : offset + size]
             buffer[: len(piece)] = piece
             yield memoryview(buffer)[: len(piece)]
 

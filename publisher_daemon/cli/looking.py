@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from publisher_daemon import daemon, status
 from publisher_daemon.cli.opening import key_of, settings_of
@@ -17,6 +17,7 @@ from publisher_daemon.cli.showing import (
     table,
 )
 from publisher_daemon.config import Settings
+from publisher_daemon.dividing import division, mib
 from publisher_daemon.errors import PortalError
 from publisher_daemon.ledger import HistoryRow, Ledger
 from publisher_daemon.model import ResourceId, ResourceKey, State
@@ -160,10 +161,10 @@ def do_explain(arguments: argparse.Namespace) -> int:
         watches = settings.watches(status.pins(settings, ledger))
         key = key_of(arguments.path, watches, views)
         rows = list(ledger.history(dataset=key.dataset, path=key.path, limit=5))
+        view, file = views[key] if key in views else (None, FileView(key, State.IGNORED))
+        words = _explanation(key, file, view) + _manner(settings, ledger, file, rows)
     finally:
         ledger.close()
-    view, file = views[key] if key in views else (None, FileView(key, State.IGNORED))
-    words = _explanation(key, file, view)
     if arguments.json:
         print_json({**file.as_json(), "dataset": key.dataset, "explanation": words,
                     "history": [_row(row) for row in rows]})  # fmt: skip
@@ -195,6 +196,26 @@ def _explanation(key: ResourceKey, file: FileView, view: DatasetView | None) -> 
     if view is not None and view.trouble:
         sentences = [f"The whole dataset waits: {view.trouble}", *sentences]
     return sentences
+
+
+def _manner(
+    settings: Settings, ledger: Ledger, file: FileView, rows: Sequence[HistoryRow]
+) -> list[str]:
+    """How its bytes go up, or went."""
+    parcel = ledger.parcel(file.key)
+    if parcel is not None:
+        sent, total, size = parcel.sent, parcel.total, mib(parcel.part_size)
+        return [f"It goes up in parts of {size}; {sent} of {total} went.", parcel.why]
+    last = next((row.detail for row in rows if row.sha1 == file.sha1 and "parts" in row.detail), {})
+    if file.state is State.PUBLISHED and last:
+        return [f"It went up in {last['parts']} parts.", str(last["why"])]
+    if file.state is State.PENDING and file.size is not None:
+        policy = settings.policy({})
+        found = division(file.size, ledger.line(), policy, daemon.now())
+        if found is None:
+            return ["It will go up in one request."]
+        return [f"It will go up in parts of {mib(found.size)}.", found.why]
+    return []
 
 
 def resource_id(text: str) -> ResourceId:

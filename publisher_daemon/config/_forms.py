@@ -85,6 +85,15 @@ def _share(value: object) -> float:
     return number
 
 
+def _part_size(value: object) -> int:
+    found = re.fullmatch(r"(\d+)\s*MiB", value.strip()) if isinstance(value, str) else None
+    size = int(found[1]) * 2**20 if found else value
+    # below, requests are what costs; above 8 MiB udata takes minutes to put parts together
+    if isinstance(size, bool) or not isinstance(size, int) or not 2 * 2**20 <= size <= 8 * 2**20:
+        raise ValueError('is not a size from "2 MiB" to "8 MiB". Write for example "4 MiB"')
+    return size
+
+
 def _path(value: object) -> object:
     # an empty text would silently mean the current directory
     if isinstance(value, str) and (not value or "\0" in value):
@@ -313,6 +322,7 @@ def _marker(value: str) -> str:
 Duration = Annotated[float, BeforeValidator(_seconds), AfterValidator(_positive)]
 DurationOrZero = Annotated[float, BeforeValidator(_seconds), AfterValidator(_not_negative)]
 Share = Annotated[float, BeforeValidator(_share)]
+PartSize = Annotated[int, BeforeValidator(_part_size)]
 PathText = Annotated[Path, BeforeValidator(_path)]
 Dataset = Annotated[str, AfterValidator(_dataset)]
 Resource = Annotated[str, AfterValidator(_resource)]

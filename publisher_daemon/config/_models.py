@@ -33,6 +33,7 @@ from publisher_daemon.config._forms import (
     Marker,
     Match,
     ObjectId,
+    PartSize,
     PathText,
     PortalUrl,
     PromFile,
@@ -76,6 +77,8 @@ class PortalSettings(_Section):
     api_key: SecretStr | None = None
     ca_file: PathText | None = None
     proxy: Proxy | None = None
+    part_size: PartSize = 4 * 2**20
+    longest_request: Duration = 900.0
 
 
 class DaemonSettings(_Section):
@@ -454,6 +457,8 @@ class Settings(BaseSettings):
             on_drift=self.daemon.on_drift,
             extensions=extensions,
             grace=self.daemon.grace,
+            part_size=self.portal.part_size,
+            longest_request=self.portal.longest_request,
             yes=yes,
         )
 

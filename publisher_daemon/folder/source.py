@@ -49,16 +49,19 @@ class OpenFile:
         """Bytes, as ``fstat`` told when it was opened."""
         return self._stamp.size
 
-    def blocks(self, size: int = BLOCK) -> Iterator[memoryview]:
-        """The bytes from the start, in blocks of one reused buffer.
+    def blocks(
+        self, size: int = BLOCK, start: int = 0, stop: int | None = None
+    ) -> Iterator[memoryview]:
+        """The bytes (or those of a stretch), in blocks of one reused buffer.
 
         Raises SourceChanged when it ends early, FileUnreadable when the system refuses. What grew
         beyond the size is not read: ``check`` tells.
         """
         buffer = memoryview(bytearray(size))
-        offset = 0
-        while offset < self._stamp.size:
-            wanted = min(size, self._stamp.size - offset)
+        offset = start
+        end = self._stamp.size if stop is None else min(stop, self._stamp.size)
+        while offset < end:
+            wanted = min(size, end - offset)
             got = self._call(partial(os.preadv, self._descriptor, [buffer[:wanted]], offset))
             if got == 0:
                 raise SourceChanged(f"{readable(self._path)} got shorter while it was being read.")

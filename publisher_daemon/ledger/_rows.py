@@ -22,6 +22,7 @@ from publisher_daemon.model import (
     Entry,
     Fingerprint,
     Known,
+    Parcel,
     ResourceId,
     ResourceKey,
     Rollback,
@@ -46,6 +47,7 @@ STANDING = (
 )
 RELEASED = "dataset, folder, path, sha1"
 ROLLBACK = "dataset, folder, path, sha1, size, instead"
+PARCEL = "dataset, folder, path, id, sha1, size, part_size, why, at, sent, prefix, failures"
 NOTE = "at, dataset, folder, path, action, resource, sha1, size, detail"
 HISTORY = f"id, {NOTE}"
 
@@ -253,6 +255,30 @@ def released(row: Row) -> tuple[ResourceKey, str]:
 def rollback(row: Row) -> tuple[ResourceKey, Rollback]:
     """From the columns of ROLLBACK."""
     return _key(row), Rollback(Fingerprint(unpacked(row[3]), row[4]), unpacked(row[5]))
+
+
+def parcel_cells(parcel: Parcel) -> tuple[object, ...]:
+    """The columns of PARCEL."""
+    return (
+        *key_cells(parcel.key), packed(parcel.id), *_bytes_cells(parcel.fingerprint),
+        parcel.part_size, parcel.why, parcel.at, parcel.sent, packed(parcel.prefix),
+        parcel.failures,
+    )  # fmt: skip
+
+
+def parcel(row: Row) -> Parcel:
+    """From the columns of PARCEL."""
+    return Parcel(
+        key=_key(row),
+        id=unpacked(row[3]),
+        fingerprint=Fingerprint(unpacked(row[4]), row[5]),
+        part_size=row[6],
+        why=text(row[7]),
+        at=row[8],
+        sent=row[9],
+        prefix=unpacked(row[10]),
+        failures=row[11],
+    )
 
 
 def note_cells(

@@ -20,6 +20,8 @@ from publisher_daemon.model import (
     Entry,
     Fingerprint,
     Known,
+    Line,
+    Parcel,
     Record,
     ResourceId,
     ResourceKey,
@@ -34,6 +36,8 @@ from publisher_daemon.profile import Packed
 #: Rows read at once of a folder that may have a million.
 AT_ONCE = 5000
 
+#: Parcels this old (in seconds) are of files that are gone; the portal keeps no part so long.
+_LOST_PARCEL = 7 * 86400.0
 _THIS_FILE = "dataset=? AND folder=? AND path=?"
 #: The instants that waits count from or end at; NULL stays NULL.
 _WAITED = {
@@ -271,6 +275,10 @@ class Ledger:
             _put(writing, entry)
             _close(writing, attempt)
             _delete(writing, "standing", entry.key)
+            writing.do(
+                f"DELETE FROM parcel WHERE {_THIS_FILE} AND sha1=?",  # noqa: S608 - our own words
+                (*_rows.key_cells(entry.key), _rows.packed(entry.fingerprint.sha1)),
+            )
             _note(writing, entry, now=now, action=action, detail=detail)
 
     def close_attempt(
@@ -292,6 +300,35 @@ class Ledger:
         """Add a history row, and nothing else."""
         with self._store.write() as writing:
             _note(writing, key, now=now, action=action, detail=detail)
+
+    def parcel(self, key: ResourceKey) -> Parcel | None:
+        """What the portal has of a file that goes up in parts."""
+        rows = self._store.rows(
+            f"SELECT {_rows.PARCEL} FROM parcel WHERE {_THIS_FILE}",  # noqa: S608 - our own words
+            _rows.key_cells(key),
+        )
+        return _rows.parcel(rows[0]) if rows else None
+
+    def keep_parcel(self, parcel: Parcel) -> None:
+        """Commit what is about to be on the portal of a file that goes up in parts."""
+        with self._store.write() as writing:
+            writing.do("DELETE FROM parcel WHERE at<?", (parcel.at - _LOST_PARCEL,))
+            cells = _rows.parcel_cells(parcel)
+            _insert(writing, "INSERT OR REPLACE", "parcel", _rows.PARCEL, cells)
+
+    def drop_parcel(self, key: ResourceKey) -> None:
+        """Forget the parts: they were put together, or are of no use."""
+        with self._store.write() as writing:
+            _delete(writing, "parcel", key)
+
+    def line(self) -> Line:
+        """What was learned of the way to the portal."""
+        kept = self.cache_get("line")
+        return Line(**json.loads(kept[0])) if kept else Line()
+
+    def keep_line(self, line: Line, *, now: float) -> None:
+        """Keep what was learned of the way to the portal."""
+        self.cache_put("line", json.dumps(line._asdict()), now)
 
     def rename(self, old: ResourceKey, entry: Entry, *, now: float) -> None:
         """Move the entry of ``old`` to ``entry.key``."""

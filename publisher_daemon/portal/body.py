@@ -11,13 +11,14 @@ import hashlib
 import json
 import secrets
 from abc import abstractmethod
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 from publisher_daemon.errors import SourceChanged
 from publisher_daemon.model import Fingerprint
 
+Block = bytes | bytearray | memoryview
 #: the smallest block at the plateau of throughput: it fits the processor's second cache
 BLOCK = 256 * 1024
 #: above this the portal is asked whether it wants the body at all (as curl does)
@@ -31,8 +32,10 @@ class Source(Protocol):
     def size(self) -> int:
         """Bytes, as told when it was opened."""
 
-    def blocks(self, size: int = BLOCK) -> Iterator[memoryview]:
-        """The bytes from the start, in blocks of one reused buffer."""
+    def blocks(
+        self, size: int = BLOCK, start: int = 0, stop: int | None = None
+    ) -> Iterator[memoryview]:
+        """The bytes, or those of a stretch, in blocks of one reused buffer."""
 
     def check(self) -> None:
         """Raise SourceChanged if it moved since it was opened."""
@@ -63,7 +66,7 @@ class Outgoing:
     def __len__(self) -> int: ...
 
     @abstractmethod
-    def __iter__(self) -> Iterator[bytes | memoryview]: ...
+    def __iter__(self) -> Iterator[Block]: ...
 
 
 class Document(Outgoing):
@@ -82,40 +85,48 @@ class Document(Outgoing):
             yield self._bytes
 
 
-class FileForm(Outgoing):
-    """A multipart form with one file, whose bytes are checked while they pass."""
+class _Form(Outgoing):
+    """A multipart form with a stretch of a file, whose end waits until ``_insist`` is content."""
 
     def __init__(
         self,
         source: Source,
-        fingerprint: Fingerprint,
+        stretch: tuple[int, int],
         name: str,
+        fields: Mapping[str, str],
         before_last_byte: Callable[[], None],
         *,
-        expect: bool = False,
+        expect: bool,
     ) -> None:
         boundary = secrets.token_hex(16)
         self._preamble = (
-            f"--{boundary}\r\n"
+            _fields(boundary, fields) + f"--{boundary}\r\n"
             f'Content-Disposition: form-data; name="file"; filename="{_quoted(name)}"\r\n'
             "Content-Type: application/octet-stream\r\n\r\n"
         ).encode()
         self._epilogue = f"\r\n--{boundary}--\r\n".encode()
         self._source = source
-        self._fingerprint = fingerprint
+        self._start, self._stop = stretch
+        self._size = self._stop - self._start
         self._before_last_byte = before_last_byte
         super().__init__(
             content_type=f"multipart/form-data; boundary={boundary}",
-            expect=expect and fingerprint.size > EXPECT_ABOVE,
+            expect=expect and self._size > EXPECT_ABOVE,
         )
 
-    def __len__(self) -> int:
-        return len(self._preamble) + self._fingerprint.size + len(self._epilogue)
+    @abstractmethod
+    def _see(self, block: Block) -> None:
+        """Take note of bytes that pass."""
 
-    def __iter__(self) -> Iterator[bytes | memoryview]:
-        if self._source.size != self._fingerprint.size:
-            raise SourceChanged
-        if self._fingerprint.size > BLOCK:
+    @abstractmethod
+    def _insist(self, size: int) -> None:
+        """Raise SourceChanged unless what was seen, so many bytes, is what was planned."""
+
+    def __len__(self) -> int:
+        return len(self._preamble) + self._size + len(self._epilogue)
+
+    def __iter__(self) -> Iterator[Block]:
+        if self._size > BLOCK:
             yield self._preamble
             last = yield from self._all_but_last()
         else:
@@ -129,31 +140,36 @@ class FileForm(Outgoing):
 
     def _all_but_last(self) -> Generator[memoryview, None, bytes]:
         """Give out every block but the last one, which is returned once all of it is right."""
-        seen, digest, last = 0, hashlib.sha1(usedforsecurity=False), b""
+        seen, last = 0, b""
         for block in self._blocks():
-            digest.update(block)
+            self._see(block)
             seen += len(block)
-            if seen < self._fingerprint.size:
+            if seen < self._size:
                 yield block
             else:
                 # kept apart: reading on, to see that the file ends here, may reuse the buffer
                 last += bytes(block)
-                if seen > self._fingerprint.size:
+                if seen > self._size:
                     break
-        self._insist(seen, digest.hexdigest())
+        self._insist(seen)
         return last
 
     def _whole(self) -> bytes:
         content = bytearray()
         for block in self._blocks():
             content += block
-            if len(content) > self._fingerprint.size:
+            if len(content) > self._size:
                 break
-        self._insist(len(content), hashlib.sha1(content, usedforsecurity=False).hexdigest())
+        self._see(content)
+        self._insist(len(content))
         return bytes(content)
 
+    @abstractmethod
+    def _read(self) -> Iterator[memoryview]:
+        """The bytes of the stretch."""
+
     def _blocks(self) -> Iterator[memoryview]:
-        blocks = self._source.blocks(BLOCK)
+        blocks = self._read()
         while True:
             with _ours():
                 block = next(blocks, None)
@@ -161,9 +177,88 @@ class FileForm(Outgoing):
                 return
             yield block
 
-    def _insist(self, size: int, sha1: str) -> None:
-        if Fingerprint(sha1, size) != self._fingerprint:
+
+class FileForm(_Form):
+    """A whole file, whose bytes are checked while they pass."""
+
+    def __init__(
+        self,
+        source: Source,
+        fingerprint: Fingerprint,
+        name: str,
+        before_last_byte: Callable[[], None],
+        *,
+        expect: bool = False,
+    ) -> None:
+        super().__init__(source, (0, fingerprint.size), name, {}, before_last_byte, expect=expect)
+        self._fingerprint = fingerprint
+        self._digest = hashlib.sha1(usedforsecurity=False)
+
+    def __iter__(self) -> Iterator[Block]:
+        if self._source.size != self._size:
             raise SourceChanged
+        return super().__iter__()
+
+    def _read(self) -> Iterator[memoryview]:
+        return self._source.blocks(BLOCK)
+
+    def _see(self, block: Block) -> None:
+        self._digest.update(block)
+
+    def _insist(self, size: int) -> None:
+        if Fingerprint(self._digest.hexdigest(), size) != self._fingerprint:
+            raise SourceChanged
+
+
+class PartForm(_Form):
+    """One part of a file that goes up in parts; ``seen`` takes note of its bytes."""
+
+    def __init__(
+        self,
+        source: Source,
+        stretch: tuple[int, int],
+        name: str,
+        fields: Mapping[str, str],
+        *,
+        seen: Callable[[Block], object],
+        before_last_byte: Callable[[], None],
+    ) -> None:
+        # not worth asking first: a refusal costs at most this part
+        super().__init__(source, stretch, name, fields, before_last_byte, expect=False)
+        self._see_block = seen
+
+    def _read(self) -> Iterator[memoryview]:
+        return self._source.blocks(BLOCK, self._start, self._stop)
+
+    def _see(self, block: Block) -> None:
+        self._see_block(block)
+
+    def _insist(self, size: int) -> None:
+        if size != self._size:
+            raise SourceChanged
+
+
+class Fields(Outgoing):
+    """A multipart form without a file."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        boundary = secrets.token_hex(16)
+        super().__init__(content_type=f"multipart/form-data; boundary={boundary}")
+        self._bytes = f"{_fields(boundary, fields)}--{boundary}--\r\n".encode()
+
+    def __len__(self) -> int:
+        return len(self._bytes)
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.released = True
+        yield self._bytes
+
+
+def _fields(boundary: str, fields: Mapping[str, str]) -> str:
+    return "".join(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    )
 
 
 @contextmanager

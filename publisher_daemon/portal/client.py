@@ -27,14 +27,15 @@ from publisher_daemon.model import (
     DatasetId,
     Fingerprint,
     Identity,
+    Parcel,
     RemoteDataset,
     RemotePage,
     RemoteResource,
     ResourceId,
     Words,
 )
-from publisher_daemon.portal import answers, shapes
-from publisher_daemon.portal.body import BLOCK, Document, FileForm, Source
+from publisher_daemon.portal import answers, parts, shapes
+from publisher_daemon.portal.body import BLOCK, Block, Document, FileForm, Source
 from publisher_daemon.portal.calls import Answer, Caller, joined
 from publisher_daemon.portal.shapes import Me
 from publisher_daemon.portal.transport import Timeouts, Transport
@@ -371,7 +372,7 @@ class Portal:
         Whatever fails before the callback returned has done nothing (PortalUnreachable,
         SourceChanged); an answer lost after it is OutcomeUnknown.
         """
-        path = f"/api/1/datasets/{_part(dataset)}/upload/"
+        path = _upload_path(dataset, None)
         return self._publish(dataset, path, source, fingerprint, name, before_last_byte)
 
     def replace(  # noqa: PLR0917 - the promise in reconcile has it so
@@ -384,7 +385,7 @@ class Portal:
         before_last_byte: Callable[[], None],
     ) -> RemoteResource:
         """Give a resource other bytes; the same promises as ``upload``. Resets its title."""
-        path = f"/api/1/datasets/{_part(dataset)}/resources/{_part(resource)}/upload/"
+        path = _upload_path(dataset, resource)
         return self._publish(dataset, path, source, fingerprint, name, before_last_byte)
 
     def _publish(  # noqa: PLR0917 - as replace
@@ -401,11 +402,56 @@ class Portal:
             found = self._calls.written(
                 "POST", path, form, silence=self._silence(dataset, fingerprint.size)
             )
+        return self._published(found)
+
+    def _published(self, found: Any) -> RemoteResource:
         body = _document(found)
         resource = shapes.resource(body)
         with self._lock:
             self._extras[resource.id] = body.get("extras") or {}
         return resource
+
+    def put_part(  # noqa: PLR0917 - the promise in reconcile has it so
+        self,
+        dataset: DatasetId,
+        resource: ResourceId | None,
+        parcel: Parcel,
+        index: int,
+        source: Source,
+        name: str,
+        seen: Callable[[Block], object],
+        before_last_byte: Callable[[], None],
+    ) -> OutcomeUnknown | None:
+        """Send one part; the error is given back when it is a 500: the part may be there or not.
+
+        Nothing is published by it. The last block waits for ``source.check()`` and the callback;
+        ``seen`` is given every byte.
+        """
+        return parts.put(
+            self._calls,
+            _upload_path(dataset, resource),
+            parcel,
+            index,
+            source=source,
+            name=name,
+            seen=seen,
+            before_last_byte=before_last_byte,
+            silence=self._silence(dataset, parcel.part_size),
+        )
+
+    def assemble(
+        self, dataset: DatasetId, resource: ResourceId | None, parcel: Parcel, name: str
+    ) -> RemoteResource:
+        """Have the parts put together, which publishes the file. Raises OutcomeUnknown."""
+        with self._names.alone(dataset, name):
+            found = parts.assemble(
+                self._calls,
+                _upload_path(dataset, resource),
+                parcel,
+                name,
+                silence=self._silence(dataset, parcel.fingerprint.size),
+            )
+        return self._published(found)
 
     def describe(
         self,
@@ -574,6 +620,11 @@ class _Turn:
 
     def __exit__(self, *_: object) -> None:
         self._names.leave(self._key)
+
+
+def _upload_path(dataset: DatasetId, resource: ResourceId | None) -> str:
+    where = "" if resource is None else f"resources/{_part(resource)}/"
+    return f"/api/1/datasets/{_part(dataset)}/{where}upload/"
 
 
 def _part(value: str) -> str:

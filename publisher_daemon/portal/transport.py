@@ -29,7 +29,7 @@ import urllib3.exceptions
 from requests.utils import get_environ_proxies
 
 from publisher_daemon.errors import ConfigInvalid
-from publisher_daemon.portal.body import Outgoing
+from publisher_daemon.portal.body import Block, Outgoing
 
 _RECEIVE = 65536
 #: an answer's head larger than this is not an answer
@@ -132,7 +132,7 @@ class _Wire:
         for _ in blocks:
             raise AssertionError("a body is as long as it says")
 
-    def _send(self, block: bytes | memoryview) -> bool:
+    def _send(self, block: Block) -> bool:
         """Send all of a block; True when an answer came first."""
         left = memoryview(block)
         while left:
@@ -220,7 +220,7 @@ class _Sending:
         self._connection = connection
         self._body = body
 
-    def __iter__(self) -> Iterator[bytes | memoryview]:
+    def __iter__(self) -> Iterator[Block]:
         connection, body = self._connection, self._body
         sock = connection.sock
         if not isinstance(sock, socket.socket):

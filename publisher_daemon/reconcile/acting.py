@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import structlog
@@ -36,9 +36,9 @@ from publisher_daemon.model import (
     RemoteResource,
     Rename,
     Replace,
-    ResourceId,
     ResourceKey,
     SourceFile,
+    Stamp,
     Standing,
     State,
     Upload,
@@ -49,6 +49,7 @@ from publisher_daemon.naming import readable
 from publisher_daemon.plan import action_key, plan
 from publisher_daemon.reconcile.failures import Failures, detail_of
 from publisher_daemon.reconcile.ports import Folder, Ledger, Portal, Source
+from publisher_daemon.reconcile.sending import Divided, Sender, Sent
 from publisher_daemon.reconcile.standings import withdrawn
 from publisher_daemon.reconcile.turn import Pass, Stoppable, StopPass
 from publisher_daemon.retry import Kind, next_try
@@ -69,6 +70,7 @@ class Actor:
         ledger: Ledger,
         folders: Mapping[tuple[DatasetId, str], Folder],
         failures: Failures,
+        sender: Sender,
         clock: Callable[[], float],
         jitter: Callable[[], float],
         cut: Callable[[], bool],
@@ -77,6 +79,7 @@ class Actor:
         self._ledger = ledger
         self._folders = folders
         self._failures = failures
+        self._sender = sender
         self._clock = clock
         self._jitter = jitter
         self._cut = cut
@@ -129,28 +132,18 @@ class Actor:
         title = action.title if isinstance(action, Replace) else file.words.title
         with folder.open(file.key.path, file.stamp) as opened:
             source = Stoppable(opened, self._cut)
-            attempt = self._ledger.begin(
-                file.key,
-                "upload" if target is None else "replace",
-                now=started,
-                fingerprint=file.fingerprint,
-                stamp=file.stamp,
-                name=file.name,
-                resource=target,
-                before=action.before if isinstance(action, Replace) else None,
-                title=title,
-                profile=action.profile,
-            )
             self._say_noticed(run, action)
-            with self._closing(attempt):
-                found = self._send(run, attempt, source, file, target)
+            attempt, sent = self._sent(run, action, source)
+        found = sent.resource
         run.resources[found.id] = found
         before = run.record.entries.get(file.key)
+        holds = found.fingerprint or file.fingerprint
         entry = Entry(
             key=file.key,
             resource=found.id,
-            fingerprint=found.fingerprint or file.fingerprint,
-            stamp=file.stamp,
+            fingerprint=holds,
+            # what the portal holds is not the file: a stamp would say that it is
+            stamp=file.stamp if holds == file.fingerprint else None,
             permalink=found.permalink,
             applied=before.applied if before else Words(title=file.words.title),
             restore=title,
@@ -165,6 +158,7 @@ class Actor:
                 "seconds": seconds,
                 "url": found.permalink,
                 "journey": run.journey(file.key),
+                **sent.how,
             },
         )  # fmt: skip
         log.info(
@@ -176,11 +170,15 @@ class Actor:
             size=entry.fingerprint.size,
             seconds=seconds,
             url=found.permalink,
+            **sent.how,
         )
         run.published.append(
             Published(file.key, entry.fingerprint.size, seconds, created=target is None)
         )
         run.failed.pop(file.key, None)
+        if entry.fingerprint != file.fingerprint:
+            self._hold_other_bytes(run, entry, file.stamp)
+            return
         self._words_now(run, file, entry, found)
         self._verify(run, entry, run.resources[found.id])
 
@@ -197,28 +195,30 @@ class Actor:
                 sha1=action.file.fingerprint.sha1,
             )
 
-    def _send(
-        self,
-        run: Pass,
-        attempt: Attempt,
-        source: Source,
-        file: SourceFile,
-        target: ResourceId | None,
-    ) -> RemoteResource:
-        """Send the bytes to a new resource, or to the one they replace."""
+    def _sent(self, run: Pass, action: Upload | Replace, source: Source) -> tuple[Attempt, Sent]:
+        """Send the bytes in one request, or as the portal takes them: in parts, in smaller ones."""
+        while True:
+            with suppress(Divided):
+                return self._attempt(run, action, source)
 
-        def before_last_byte() -> None:
-            self._ledger.sent(attempt, now=self._clock())
-
-        sending = (source, file.fingerprint, file.name, before_last_byte)
-        try:
-            if target is None:
-                return self._portal.upload(run.dataset, *sending)
-            return self._portal.replace(run.dataset, target, *sending)
-        except OutcomeUnknown as error:
-            if error.status == 500:  # udata's own answer: it is at rest
-                run.answered.add(attempt.id)
-            raise
+    def _attempt(self, run: Pass, action: Upload | Replace, source: Source) -> tuple[Attempt, Sent]:
+        """Send the bytes, as an attempt that the ledger knows of before. Raises Divided."""
+        file, replacing = action.file, isinstance(action, Replace)
+        target = action.resource if isinstance(action, Replace) else None
+        attempt = self._ledger.begin(
+            file.key,
+            "replace" if replacing else "upload",
+            now=self._clock(),
+            fingerprint=file.fingerprint,
+            stamp=file.stamp,
+            name=file.name,
+            resource=target,
+            before=action.before if isinstance(action, Replace) else None,
+            title=action.title if isinstance(action, Replace) else file.words.title,
+            profile=action.profile,
+        )
+        with self._closing(attempt):
+            return attempt, self._sender.send(run, attempt, source, file, target)
 
     @contextmanager
     def _closing(self, attempt: Attempt) -> Iterator[None]:
@@ -228,8 +228,9 @@ class Actor:
         except OutcomeUnknown:
             raise
         except Exception as error:
+            action = "upload.divided" if isinstance(error, Divided) else "action.failed"
             self._ledger.close_attempt(
-                attempt, now=self._clock(), action="action.failed", detail=detail_of(error)
+                attempt, now=self._clock(), action=action, detail=detail_of(error)
             )
             raise
 
@@ -350,6 +351,35 @@ class Actor:
                 )
 
     # ----------------------------------------------------------------------------- verification
+
+    def _hold_other_bytes(self, run: Pass, entry: Entry, stamp: Stamp) -> None:
+        """The portal says that it holds other bytes than were sent: wait, then send them again."""
+        before = run.record.standings.get(entry.key)
+        failures = (before.failures if before and before.code == "other_bytes" else 0) + 1
+        now = self._clock()
+        standing = Standing(
+            key=entry.key,
+            state=State.HELD,
+            code="other_bytes",
+            why=f"The portal holds other bytes than were sent to it (sha1 {entry.fingerprint.sha1},"
+            f" {entry.fingerprint.size} bytes). The file is sent again by itself.",
+            since=now,
+            failures=failures,
+            not_before=next_try(failures, Kind.SERVER_ERROR, now, self._jitter()),
+            stamp=stamp,
+            settings=run.policy.settings,
+        )
+        self._ledger.stand([standing])
+        run.failed[entry.key] = standing
+        run.own(entry)
+        log.error(
+            "resource.unverified",
+            path=readable(entry.key.path),
+            resource_id=entry.resource,
+            why=standing.why,
+            attempt=failures,
+            retry_at=standing.not_before,
+        )
 
     def _verify(self, run: Pass, entry: Entry, found: RemoteResource) -> None:
         """See that the permalink gives these bytes' length; if not, hold and look again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -41,6 +42,7 @@ from publisher_daemon.reconcile.failures import Failures
 from publisher_daemon.reconcile.gate import Gate
 from publisher_daemon.reconcile.looking import Inspect, Looker
 from publisher_daemon.reconcile.ports import Folder, Ledger, Portal
+from publisher_daemon.reconcile.sending import Sender
 from publisher_daemon.reconcile.standings import settle_standings
 from publisher_daemon.reconcile.turn import Pass, StopPass
 
@@ -82,6 +84,7 @@ class Reconciler:
         stopping: Callable[[], bool] = lambda: False,
         cut: Callable[[], bool] = lambda: False,
         inspect: Inspect | None = None,
+        new_parcel: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         self._portal = portal
         self._ledger = ledger
@@ -97,6 +100,14 @@ class Reconciler:
             ledger=ledger,
             folders=folders,
             failures=self._failures,
+            sender=Sender(
+                portal,
+                ledger,
+                clock=clock,
+                monotonic=monotonic,
+                new_parcel=new_parcel,
+                stopping=stopping,
+            ),
             clock=clock,
             jitter=jitter,
             cut=cut,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from publisher_daemon.errors import OutcomeUnknown
 from publisher_daemon.model import (
     Attempt,
     AttemptKind,
@@ -14,6 +15,8 @@ from publisher_daemon.model import (
     Fingerprint,
     Identity,
     Known,
+    Line,
+    Parcel,
     Record,
     RemoteDataset,
     RemoteResource,
@@ -34,8 +37,10 @@ class Source(Protocol):
     def size(self) -> int:
         """Bytes, as ``fstat`` told when it was opened."""
 
-    def blocks(self, size: int = 256 * 1024) -> Iterator[memoryview]:
-        """The bytes from the start, in blocks of one reused buffer; raises SourceChanged."""
+    def blocks(
+        self, size: int = 256 * 1024, start: int = 0, stop: int | None = None
+    ) -> Iterator[memoryview]:
+        """The bytes, or a stretch of them, in blocks of one reused buffer; raises SourceChanged."""
 
     def read_at(self, offset: int, size: int) -> bytes:
         """The bytes from there, as many as there are up to ``size``; raises FileUnreadable."""
@@ -122,6 +127,28 @@ class Portal(Protocol):
     ) -> RemoteResource:
         """Give a resource other bytes; the same promises as ``upload``. Resets its title."""
 
+    def put_part(  # noqa: PLR0917 - as replace, and the parts
+        self,
+        dataset: DatasetId,
+        resource: ResourceId | None,
+        parcel: Parcel,
+        index: int,
+        source: Source,
+        name: str,
+        seen: Callable[[bytes | bytearray | memoryview], object],
+        before_last_byte: Callable[[], None],
+    ) -> OutcomeUnknown | None:
+        """Send one part; the error is given back when it is a 500: the part may be there or not.
+
+        Nothing is published by it. The last block waits for ``source.check()`` and the callback;
+        ``seen`` is given every byte.
+        """
+
+    def assemble(
+        self, dataset: DatasetId, resource: ResourceId | None, parcel: Parcel, name: str
+    ) -> RemoteResource:
+        """Have the parts put together, which publishes the file. Raises OutcomeUnknown."""
+
     def describe(
         self,
         dataset: DatasetId,
@@ -207,6 +234,21 @@ class Ledger(Protocol):
         self, key: ResourceKey, action: str, *, now: float, detail: Mapping[str, object]
     ) -> None:
         """Add a history row, and nothing else."""
+
+    def parcel(self, key: ResourceKey) -> Parcel | None:
+        """What the portal has of a file that goes up in parts."""
+
+    def keep_parcel(self, parcel: Parcel) -> None:
+        """Commit what is about to be on the portal of a file that goes up in parts."""
+
+    def drop_parcel(self, key: ResourceKey) -> None:
+        """Forget the parts: they were put together, or are of no use."""
+
+    def line(self) -> Line:
+        """What was learned of the way to the portal."""
+
+    def keep_line(self, line: Line, *, now: float) -> None:
+        """Keep what was learned of the way to the portal."""
 
     def rename(self, old: ResourceKey, entry: Entry, *, now: float) -> None:
         """Move the entry of ``old`` to ``entry.key``."""

@@ -49,9 +49,11 @@ class Stoppable:
         """Bytes."""
         return self._source.size
 
-    def blocks(self, size: int = 256 * 1024) -> Iterator[memoryview]:
+    def blocks(
+        self, size: int = 256 * 1024, start: int = 0, stop: int | None = None
+    ) -> Iterator[memoryview]:
         """The bytes, until there is no patience left."""
-        for block in self._source.blocks(size):
+        for block in self._source.blocks(size, start, stop):
             if self._cut():
                 raise SourceChanged("the daemon is stopping; it goes up again at the next start")
             yield block

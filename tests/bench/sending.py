@@ -26,10 +26,13 @@ class File:
         self._descriptor = os.open(path, os.O_RDONLY)
         self.size = path.stat().st_size
 
-    def blocks(self, size: int = BLOCK) -> Iterator[memoryview]:
+    def blocks(
+        self, size: int = BLOCK, start: int = 0, stop: int | None = None
+    ) -> Iterator[memoryview]:
         buffer = memoryview(bytearray(size))
-        offset = 0
-        while got := os.preadv(self._descriptor, [buffer], offset):
+        offset, end = start, self.size if stop is None else stop
+        while offset < end:
+            got = os.preadv(self._descriptor, [buffer[: end - offset]], offset)
             offset += got
             yield buffer[:got]
 

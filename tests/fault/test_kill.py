@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass, field
 
 import pytest
+from breaking import broken_at
 from colleague import Api
 from producer import Producer
 
@@ -101,19 +101,6 @@ class Refreshing(Publishing):
         assert set(page["tags"]) == {"mesures", f"essai-{self.last}"}
         assert page["private"] is True
         assert page["acronym"] == "SIGLE"
-
-
-def broken_at(producer: Producer, verb: str, call: str, way: str, number: int) -> bool:
-    """Run the verb and break it at its n-th such system call; False when it ended before."""
-    producer.configure()
-    trace = producer.home / "trace"
-    done = subprocess.run(
-        ["strace", "-f", "-qq", "-o", str(trace), "-e", f"trace={call}",
-         "-e", f"inject={call}:{way}:when={number}", *producer.command(verb)],
-        capture_output=True, timeout=90, check=False, cwd=producer.home,
-        env=producer.surroundings(),
-    )  # fmt: skip
-    return done.returncode in {-9, 137} or "INJECTED" in trace.read_text(errors="replace")
 
 
 def break_at_every_step(

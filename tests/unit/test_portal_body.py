@@ -8,7 +8,7 @@ import pytest
 from sources import BLOCK, Bytes, fingerprint, nothing
 
 from publisher_daemon.errors import SourceChanged
-from publisher_daemon.portal.body import BodyFailed, Document, FileForm
+from publisher_daemon.portal.body import BodyFailed, Document, Fields, FileForm, PartForm
 
 SIZES = [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 3 * BLOCK + 5]
 
@@ -95,9 +95,11 @@ def test_nothing_is_released_when_the_last_check_fails() -> None:
 
 def test_a_failing_disk_is_not_taken_for_a_failing_network() -> None:
     class Failing(Bytes):
-        def blocks(self, size: int = BLOCK) -> Iterator[memoryview]:
+        def blocks(
+            self, size: int = BLOCK, start: int = 0, stop: int | None = None
+        ) -> Iterator[memoryview]:
+            yield from super().blocks(size, start, stop)
             raise OSError(5, "Input/output error")
-            yield memoryview(bytes(size))
 
     form = FileForm(Failing(b"abc"), fingerprint(b"abc"), "a.csv", nothing)
 
@@ -133,3 +135,48 @@ def test_a_document_is_released_when_it_is_taken() -> None:
     assert json.loads(sent) == {"title": "é"}
     assert len(document) == len(sent)
     assert hashlib.sha1(b"".join(Document())).hexdigest().startswith("da39a3")
+
+
+@pytest.mark.parametrize("size", [1, BLOCK, BLOCK + 1, 3 * BLOCK])
+def test_a_part_holds_its_stretch_and_the_fields(size: int) -> None:
+    content = content_of(4 * BLOCK)
+    seen = bytearray()
+    form = PartForm(
+        Bytes(content),
+        (7, 7 + size),
+        "a.csv",
+        {"partindex": "1"},
+        seen=seen.extend,
+        before_last_byte=nothing,
+    )
+
+    sent = b"".join(bytes(block) for block in form)
+
+    assert len(sent) == len(form)
+    assert content[7 : 7 + size] in sent
+    assert seen == content[7 : 7 + size]
+    assert b'name="partindex"\r\n\r\n1\r\n' in sent
+    assert not form.expect
+
+
+def test_a_part_of_a_file_that_moved_is_not_sent_to_its_end() -> None:
+    def moved() -> None:
+        raise SourceChanged
+
+    form = PartForm(Bytes(b"abc", moved), (0, 3), "a", {}, seen=len, before_last_byte=nothing)
+
+    with pytest.raises(SourceChanged):
+        list(form)
+
+    assert not form.released
+
+
+def test_the_assembly_is_a_form_without_a_file() -> None:
+    form = Fields({"uuid": "u", "totalparts": "3"})
+
+    sent = b"".join(form)
+
+    assert len(sent) == len(form)
+    assert b"filename" not in sent
+    assert sent.count(b"Content-Disposition") == 2
+    assert sent.endswith(b"--\r\n")
