@@ -17,6 +17,12 @@ from enum import StrEnum
 
 from publisher_daemon.model import Words
 
+#: what to say of a clash
+BOTH_CHANGED = (
+    "It was changed both in the configuration and on the portal. Write the portal's value in the "
+    'configuration, or set `on_drift = "enforce"`.'
+)
+
 
 class Verdict(StrEnum):
     """What to do with one field."""

@@ -611,6 +611,8 @@ class Plan:
     holds: tuple[Hold, ...] = ()
     #: fields a colleague changed on the portal, kept as they are: (key, field, ours, theirs)
     drifts: tuple[tuple[ResourceKey, str, str, str], ...] = ()
+    #: the same where the configuration changed too: nothing is written until a person decides
+    clashes: tuple[tuple[ResourceKey, str, str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

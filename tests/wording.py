@@ -30,7 +30,7 @@ LANGUAGES = ("fr",)
 SPEAKING = (
     "plan", "settle.py", "folder", "portal", "reconcile", "status.py", "refresh", "catalogue",
     "errors.py", "retry.py", "dividing.py", "watcher", "ledger/_store.py", "ledger/place.py",
-    "daemon/office.py", "daemon/concerns.py",
+    "merge.py", "daemon/office.py", "daemon/concerns.py",
     "cli/opening.py", "cli/asking.py", "cli/looking.py", "cli/showing.py", "cli/planning.py",
     "cli/refreshing.py", "cli/deleting.py", "cli/service.py", "cli/supporting.py",
 )  # fmt: skip

@@ -16,7 +16,7 @@ from typing import Any
 from anyascii import anyascii
 
 from publisher_daemon.catalogue._computing import Facts, NoValue, compute, has_values
-from publisher_daemon.merge import Verdict, merge
+from publisher_daemon.merge import BOTH_CHANGED, Verdict, merge
 
 #: Texts: the portal trims them and folds line ends.
 _TEXTS = frozenset({"title", "acronym", "description", "description_short"})
@@ -118,7 +118,7 @@ def plan_metadata(
             case Verdict.CLASH:
                 base[name] = before[name]
                 computed |= {name: written[name]} if name in written else {}
-                held.append(Held(name, wanted, shown, _CLASH))
+                held.append(Held(name, wanted, shown, BOTH_CHANGED))
             case Verdict.UNMANAGED:  # _flat leaves out what is not said
                 pass
     gathered = _gathered(changes, found)
@@ -135,10 +135,6 @@ def plan_metadata(
 
 #: in the merge base: how the computed values were written in the configuration
 _COMPUTED = "computed"
-_CLASH = (
-    "It was changed both in the configuration and on the portal. Write the portal's value in the "
-    'configuration, or set `on_drift = "enforce"` for this dataset.'
-)
 _INNER = ("temporal_coverage", "spatial", "extras")
 #: the portal's limits, in characters (portal-facts §3.6)
 _LONGEST = {"title": 350, "description": 100_000, "description_short": 200}

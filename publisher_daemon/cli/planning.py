@@ -74,6 +74,7 @@ def do_plan(arguments: argparse.Namespace) -> int:
         for preview in previews
     )
     held = held or any(wanted.held for _, wanted in pages)
+    held = held or any(preview.clashes for preview in previews)
     return 1 if held else 0
 
 
@@ -147,6 +148,10 @@ def _document(preview: Preview) -> dict[str, object]:
             {"path": readable_path(key.path), "field": field, "ours": ours, "theirs": theirs}
             for key, field, ours, theirs in preview.drifts
         ],
+        "held_words": [
+            {"path": readable_path(key.path), "field": field, "ours": ours, "theirs": theirs}
+            for key, field, ours, theirs in preview.clashes
+        ],
     }
 
 
@@ -168,7 +173,10 @@ def _show(preview: Preview) -> None:
     for key, field, ours, theirs in preview.drifts:
         say(f"  drift     {readable_path(key.path)}: {field} is “{theirs}” on the portal, "
             f"“{ours}” here; theirs is kept")  # fmt: skip
-    if not (preview.steps or preview.holds or preview.drifts):
+    for key, field, ours, theirs in preview.clashes:
+        say(f"  held      {readable_path(key.path)}: {field} is “{theirs}” on the portal, "
+            f"“{ours}” here; both changed")  # fmt: skip
+    if not (preview.steps or preview.holds or preview.drifts or preview.clashes):
         say("  nothing to do: the portal is as the folder")
 
 

@@ -85,6 +85,7 @@ class Desk:
     actions: list[Action] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
     drifts: list[tuple[ResourceKey, str, str, str]] = field(default_factory=list)
+    clashes: list[tuple[ResourceKey, str, str, str]] = field(default_factory=list)
     #: files that are decided
     done: set[ResourceKey] = field(default_factory=set)
     #: resources that belong to somebody
@@ -134,6 +135,7 @@ class Desk:
             tuple(sorted(self.actions, key=lambda action: (_rank(action), action_key(action)))),
             tuple(sorted(self.holds, key=lambda hold: hold.key)),
             tuple(sorted(self.drifts)),
+            tuple(sorted(self.clashes)),
         )
 
     def act(self, action: Action) -> None:

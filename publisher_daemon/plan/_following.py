@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from publisher_daemon.merge import merge_words
+from publisher_daemon.merge import Verdict, merge_words
 from publisher_daemon.model import (
     Adopt,
     Describe,
@@ -91,7 +91,9 @@ def _words(
     else:
         # the default title is a proposal: a better one from a person is no drift
         kept = tuple(one for one in merged.kept if one[0] != "title")
-    desk.drifts.extend((file.key, name, ours, theirs) for name, ours, theirs, _ in kept)
+    for name, ours, theirs, verdict in kept:
+        where = desk.clashes if verdict is Verdict.CLASH else desk.drifts
+        where.append((file.key, name, ours, theirs))
     applied = merged.applied
     identity = identity_of(file)
     if write.said():

@@ -13,6 +13,7 @@ import structlog
 from publisher_daemon.errors import (
     PortalError,
 )
+from publisher_daemon.merge import BOTH_CHANGED
 from publisher_daemon.model import (
     Abandon,
     Action,
@@ -62,6 +63,7 @@ class Preview:
     steps: tuple[Action, ...] = ()
     holds: tuple[Hold, ...] = ()
     drifts: tuple[tuple[ResourceKey, str, str, str], ...] = ()
+    clashes: tuple[tuple[ResourceKey, str, str, str], ...] = ()
     trouble: str | None = None
 
 
@@ -211,6 +213,7 @@ class Reconciler:
             run.record = after
         return Preview(
             dataset, remote.dataset.title, tuple(steps), result.holds, result.drifts,
+            result.clashes,
             "; ".join(f"{name}: {why}" for name, why in seen.troubles.items()) or None,
         )  # fmt: skip
 
@@ -273,19 +276,17 @@ class Reconciler:
         return result
 
     def _tell_drifts(self, result: Plan) -> None:
-        """Say once what a colleague changed of a resource's words and is kept."""
-        for drift in result.drifts:
-            if drift not in self._told:
-                self._told.add(drift)
-                key, field, ours, theirs = drift
-                log.warning(
-                    "drift.found",
-                    path=readable(key.path),
-                    folder=key.folder,
-                    field=field,
-                    ours=ours,
-                    theirs=theirs,
-                )
+        """Say once what a colleague changed of a resource's words, and what both sides changed."""
+        for drift in result.drifts + result.clashes:
+            if drift in self._told:
+                continue
+            self._told.add(drift)
+            key, field, ours, theirs = drift
+            told = log.bind(path=readable(key.path), folder=key.folder, field=field)
+            if drift in result.drifts:
+                told.warning("drift.found", ours=ours, theirs=theirs)
+            else:
+                told.warning("field.held", ours=ours, theirs=theirs, why=BOTH_CHANGED)
 
     def _guard_read(self, run: Pass) -> None:
         try:

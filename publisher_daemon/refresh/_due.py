@@ -6,6 +6,8 @@ off: then once), or the configuration changed since. A failure is not "done": it
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -93,6 +95,18 @@ class Refreshes:
         columns = columns_of(self._wish(dataset).fields)
         return self._files.of(dataset, self._zone(dataset), columns, keep=self._keep)
 
+    def _digest(self, lane: DatasetId) -> str:
+        """Changes when what this page shall say does."""
+        said, daemon = self._said[lane], self._settings.daemon
+        try:
+            text = said.said().get("description")
+        except ConfigInvalid as error:
+            text = error.message  # its file is gone: `run` will say so
+        on_drift = said.on_drift or daemon.on_drift
+        url = self._settings.portal.url
+        written = [url, said.model_dump_json(), text, self._zone(lane), on_drift]
+        return hashlib.sha256(json.dumps(written).encode()).hexdigest()
+
     def _zone(self, dataset: DatasetId) -> str:
         return self._said[dataset].timezone or self._settings.daemon.timezone
 
@@ -124,7 +138,7 @@ class Refreshes:
         if said is None:
             return False
         facts = self._ledger.datasets().get(dataset) or DatasetFacts(dataset)
-        if facts.last_refresh is None or facts.refresh_settings != self._settings.digest():
+        if facts.last_refresh is None or facts.refresh_settings != self._digest(dataset):
             return True
         if facts.last_refresh > self._clock():
             return True  # the clock went back: it would not be due again before that instant
@@ -163,7 +177,7 @@ class Refreshes:
         facts = replace(facts, refresh_trouble=trouble)
         if done is not None:
             facts = replace(
-                facts, last_refresh=self._clock(), refresh_settings=self._settings.digest()
+                facts, last_refresh=self._clock(), refresh_settings=self._digest(dataset)
             )
             facts = replace(
                 facts,

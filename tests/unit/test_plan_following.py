@@ -272,6 +272,15 @@ def test_keeps_and_reports_what_a_colleague_wrote_over_the_configuration() -> No
     assert kinds(enforced) == ["Describe"]
 
 
+def test_holds_and_reports_what_both_changed() -> None:
+    known = entry(applied=Words(title="Before"))
+    shown = resource(title="Theirs", source=identity())
+
+    held = decide(source(title="Ours"), entries=(known,), resources=(shown,))
+
+    assert held == Plan(clashes=((key(), "title", "Ours", "Theirs"),))
+
+
 def test_a_better_title_than_the_file_s_name_is_no_drift() -> None:
     shown = resource(title="Better", source=identity())
 
