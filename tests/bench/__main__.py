@@ -13,11 +13,11 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import machine
+from bench import ROOT, machine
 from bench.measures import MEASURES
 from bench.table import Effort, Row
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
+PAGE = ROOT / "docs" / "performance.md"
 
 _HEAD = """\
 # Performance, beside what users would pick

@@ -1,4 +1,4 @@
-"""One large file to a sink, ours beside ``curl -F``, plain and TLS."""
+"""One large file to a sink and to a real portal, ours beside ``curl -F``."""
 
 from __future__ import annotations
 
@@ -6,60 +6,27 @@ import contextlib
 import hashlib
 import os
 import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from launcher import Sandbox
+
 from bench import sink
 from bench.table import Effort, Row, at_least, at_most, in_turns, median_of, ratio_of, seconds
+from bench.uploading import MIB, PATH, Unsummed, form_sender, made, sender
 from publisher_daemon.folder.source import BLOCK
 from publisher_daemon.model import DatasetId, Fingerprint
 from publisher_daemon.portal import Portal
 
-_DATASET = DatasetId("5bbb6d6cff66bd4dc17bfd5a")
-_MIB = 2**20
-
-
-class File:
-    """A file as the daemon gives it to the portal's client, without its checks of the folder."""
-
-    def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDONLY)
-        self.size = path.stat().st_size
-
-    def blocks(
-        self, size: int = BLOCK, start: int = 0, stop: int | None = None
-    ) -> Iterator[memoryview]:
-        buffer = memoryview(bytearray(size))
-        offset, end = start, self.size if stop is None else stop
-        while offset < end:
-            got = os.preadv(self._descriptor, [buffer[: end - offset]], offset)
-            offset += got
-            yield buffer[:got]
-
-    def check(self) -> None:
-        os.fstat(self._descriptor)
-
-    def close(self) -> None:
-        os.close(self._descriptor)
-
-
-def made(directory: Path, size: int) -> tuple[Path, Fingerprint]:
-    """Write a file whose bytes do not repeat, and read it once so that it is in memory."""
-    path = directory / f"{size}.bin"
-    digest = hashlib.sha1(usedforsecurity=False)
-    block = bytearray(os.urandom(_MIB))
-    with path.open("wb") as out:
-        for number in range(size // _MIB):
-            block[:8] = number.to_bytes(8, "big")
-            out.write(block)
-            digest.update(block)
-    return path, Fingerprint(digest.hexdigest(), size)
+#: 1 Gbit/s as a file sees it: less what Ethernet, IP and TCP take
+_GIGABIT = 119 * MIB
 
 
 def to_a_sink(effort: Effort) -> Iterator[Row]:
-    """As it is really sent: the sha1 of the sent bytes and the checks in the same pass."""
-    size = effort.choose(1024, 128) * _MIB
-    path, fingerprint = made(effort.directory, size)
+    """Speed; as it is really sent (sha1 of the sent bytes, in the same pass), and without sha1."""
+    path, fingerprint = made(effort.directory, effort.choose(1024, 256) * MIB)
     for tls in (False, True):
         with sink.running(effort.directory, tls=tls) as server:
             yield from _beside_curl(effort, path, fingerprint, server, tls=tls)
@@ -70,20 +37,29 @@ def _beside_curl(
     effort: Effort, path: Path, fingerprint: Fingerprint, server: sink.Sink, *, tls: bool
 ) -> Iterator[Row]:
     curl = _curl(path, server)
-    with _ours(path, fingerprint, server) as ours:
+    with (
+        sender(path, fingerprint, server) as ours,
+        form_sender(path, Unsummed, server) as unsummed,
+    ):
         figures = in_turns(
-            effort.choose(7, 3),
+            effort.choose(5, 3),
             {
                 "ours": lambda: seconds(ours),
+                "unsummed": lambda: seconds(unsummed),
                 "curl": lambda: seconds(curl),
                 "sha1sum": lambda: seconds(lambda: _run("sha1sum", str(path))),
                 "hashlib": lambda: seconds(lambda: _hash(path)),
             },
         )
-    mine = figures["ours"]
-    both = [one + other for one, other in zip(figures["sha1sum"], figures["curl"], strict=True)]
-    parts = [one + other for one, other in zip(figures["hashlib"], figures["curl"], strict=True)]
-    what = f"{fingerprint.size // _MIB} MiB, {'TLS' if tls else 'plain'}"
+    mine, bare, theirs = figures["ours"], figures["unsummed"], figures["curl"]
+    both = [one + other for one, other in zip(figures["sha1sum"], theirs, strict=True)]
+    parts = [one + other for one, other in zip(figures["hashlib"], theirs, strict=True)]
+    what = f"{fingerprint.size // MIB} MiB, {'TLS' if tls else 'plain'}"
+    yield Row(
+        f"{what}, no sha1: speed beside `curl -F`",
+        median_of(bare, "s"), median_of(theirs, "s"), ratio_of(theirs, bare),
+        at_least(0.95 if tls else 1.0),
+    )  # fmt: skip
     yield Row(
         f"{what}, with sha1: speed beside `sha1sum f && curl -F`",
         median_of(mine, "s"), median_of(both, "s"), ratio_of(both, mine),
@@ -95,25 +71,84 @@ def _beside_curl(
     )  # fmt: skip
 
 
-@contextlib.contextmanager
-def _ours(
-    path: Path, fingerprint: Fingerprint, server: sink.Sink
-) -> Iterator[Callable[[], object]]:
-    portal, source = Portal(server.url, None, ca_file=server.ca_file), File(path)
-    names = iter(range(1_000_000))
-    try:
-        yield lambda: portal.upload(
-            _DATASET, source, fingerprint, f"{next(names)}.bin", lambda: None
-        )
-    finally:
-        source.close()
+def memory(effort: Effort) -> Iterator[Row]:
+    """What a process grows by while it sends: the limit is the same whatever the size."""
+    limit = 8 * MIB
+    sizes = (64, 512) if effort.short else (64, 4096, 20480)
+    with sink.running(effort.directory, tls=True) as server:
+        for size in sizes:
+            grown = int(
+                subprocess.run(
+                    [sys.executable, "-m", "bench.uploading", server.url, server.ca_file or "",
+                     str(size * MIB)],
+                    check=True, capture_output=True, text=True,
+                ).stdout
+            )  # fmt: skip
+            yield Row(
+                f"memory grown by while {size} MiB go up (TLS, sha1), beside the limit",
+                f"{grown / MIB:.1f} MiB", f"{limit // MIB} MiB", grown / limit, at_most(1.0),
+            )  # fmt: skip
+
+
+def on_a_line(effort: Effort) -> Iterator[Row]:
+    """A line of 1 Gbit/s stays full, and the processor mostly idle."""
+    path, fingerprint = made(effort.directory, effort.choose(1024, 384) * MIB)
+    ideal = fingerprint.size / _GIGABIT
+    took, busy = [], []
+    with (
+        sink.running(effort.directory, tls=True, pace=_GIGABIT) as server,
+        sender(path, fingerprint, server) as ours,
+    ):
+        for _ in range(effort.choose(3, 1)):
+            before = time.process_time()
+            took.append(seconds(ours))
+            busy.append((time.process_time() - before) / took[-1])
+    path.unlink()
+    yield Row(
+        "a paced line of 1 Gbit/s, TLS, sha1: time beside the ideal",
+        median_of(took, "s"), f"{ideal:.2f} s", ratio_of(took, [ideal] * len(took)), at_most(1.03),
+    )  # fmt: skip
+    yield Row(
+        "the same: share of one core, beside the limit",
+        median_of([100 * one for one in busy], "%", 0), "40 %",
+        ratio_of(busy, [0.4] * len(busy)), at_most(1.0),
+    )  # fmt: skip
+
+
+def to_a_portal(effort: Effort) -> Iterator[Row]:
+    """1 GiB to a real udata, one request each: the portal's own work is nearly all of it."""
+    path, fingerprint = made(effort.directory, 1024 * MIB)
+    with Sandbox() as sandbox:
+        key = sandbox.tokens["prod"]
+        portal = Portal(sandbox.url, key)
+        dataset = DatasetId(sandbox.new_dataset())
+        with sender(path, fingerprint, sink.Sink(sandbox.url, None), key, dataset) as ours:
+            curl = _curl(path, sink.Sink(sandbox.url, None), key, dataset)
+
+            def emptied(work: Callable[[], object]) -> float:
+                took = seconds(work)
+                for found in portal.resources(dataset):
+                    portal.withdraw(dataset, found.id)
+                return took
+
+            figures = in_turns(3, {"ours": lambda: emptied(ours), "curl": lambda: emptied(curl)})
         portal.close()
+    path.unlink()
+    yield Row(
+        "1 GiB to a real udata, one request, sha1: time beside `curl -F`",
+        median_of(figures["ours"], "s"), median_of(figures["curl"], "s"),
+        ratio_of(figures["ours"], figures["curl"]), at_most(1.05),
+    )  # fmt: skip
 
 
-def _curl(path: Path, server: sink.Sink) -> Callable[[], None]:
+def _curl(
+    path: Path, server: sink.Sink, key: str | None = None, dataset: str | None = None
+) -> Callable[[], None]:
     trust = ["--cacert", server.ca_file] if server.ca_file else []
-    where = f"{server.url}/api/1/datasets/{_DATASET}/upload/"
-    return lambda: _run("curl", "-sSf", "-o", os.devnull, *trust, "-F", f"file=@{path}", where)
+    who = ["-H", f"X-API-KEY: {key}"] if key else []
+    where = server.url + (f"/api/1/datasets/{dataset}/upload/" if dataset else PATH)
+    form = f"file=@{path};filename=curl.bin.zip"
+    return lambda: _run("curl", "-sSf", "-o", os.devnull, *trust, *who, "-F", form, where)
 
 
 def _run(*command: str) -> None:
@@ -123,7 +158,7 @@ def _run(*command: str) -> None:
 def _hash(path: Path) -> str:
     digest = hashlib.sha1(usedforsecurity=False)
     buffer = memoryview(bytearray(BLOCK))
-    with path.open("rb", buffering=0) as source:
+    with contextlib.closing(path.open("rb", buffering=0)) as source:
         while got := source.readinto(buffer):
             digest.update(buffer[:got])
     return digest.hexdigest()
