@@ -256,7 +256,13 @@ def _dataset(  # noqa: PLR0917 - what one view is made of
     names = {watch.name for watch in watches}
     keys = {*shelf.sightings, *shelf.ignored, *record.entries, *record.standings}
     files = tuple(
-        _file(key, shelf, record.entries.get(key), record.standings.get(key))
+        _file(
+            key,
+            shelf,
+            record.entries.get(key),
+            record.standings.get(key),
+            rolled_back=key in record.rollbacks,
+        )
         for key in sorted(key for key in keys if key.folder in names)
     )
     return DatasetView(
@@ -296,8 +302,19 @@ def _notice(told: Mapping[str, object] | None) -> dict[str, object] | None:
     }
 
 
+ROLLED_BACK = (
+    "An earlier version is published, as a person asked; the file in the folder counts again once "
+    "it changes."
+)
+
+
 def _file(
-    key: ResourceKey, shelf: _Shelf, entry: Entry | None, standing: Standing | None
+    key: ResourceKey,
+    shelf: _Shelf,
+    entry: Entry | None,
+    standing: Standing | None,
+    *,
+    rolled_back: bool = False,
 ) -> FileView:
     sighting = shelf.sightings.get(key)
     known = FileView(key, State.PUBLISHED)
@@ -329,6 +346,8 @@ def _file(
         if entry.stamp != sighting.stamp:
             why = "It changed since it was published; its turn has not come yet."
             return _with(known, state=State.PENDING, why=why)
+        if rolled_back:
+            return _with(known, why=ROLLED_BACK)
         return known
     if key.folder in shelf.troubles:
         return known

@@ -38,7 +38,7 @@ VERBS = {
     "adopt": ("asking", "this file is that existing resource from now on"),
     "refresh": ("refreshing", "the scheduled metadata refresh, now"),
     "release": ("asking", "let through a file that a check holds"),
-    "rollback": ("asking", "publish an earlier version again"),
+    "rollback": ("returning", "publish an earlier version again"),
     "delete": ("deleting", "delete a dataset or a resource for good, its title typed back"),
     "support": ("supporting", "the report the portal's support asks for, redacted"),
     "health": ("dropin", "is the service alive and getting on? exit 0 or 1 (for health checks)"),

@@ -1,4 +1,4 @@
-"""``retry``, ``adopt``, ``release`` and ``rollback``: what a person decides about one file."""
+"""``retry``, ``adopt`` and ``release``: what a person decides about one file."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def do_retry(arguments: argparse.Namespace) -> int:
         with_key.append(key)
         return (key.dataset,)
 
-    return _here_or_there(arguments, settings, mark, with_key, yes=arguments.yes)
+    return here_or_there(arguments, settings, mark, with_key, yes=arguments.yes)
 
 
 def do_release(arguments: argparse.Namespace) -> int:
@@ -69,7 +69,7 @@ def do_release(arguments: argparse.Namespace) -> int:
         with_key.append(key)
         return (key.dataset,)
 
-    return _here_or_there(arguments, settings, mark, with_key)
+    return here_or_there(arguments, settings, mark, with_key)
 
 
 #: What a person may let through once they have looked.
@@ -89,16 +89,6 @@ def _release(ledger: Ledger, watch: Watch, standing: Standing) -> None:
     ledger.release(standing.key, fingerprint, now=daemon.now())
 
 
-def do_rollback(arguments: argparse.Namespace) -> int:
-    """Refuse, with what can be done instead: versions are not kept yet."""
-    settings_of(arguments, level="warning")
-    raise PublisherError(
-        f"“{arguments.path}” cannot be rolled back: this version keeps no earlier contents.",
-        hint="Put the earlier file back in the folder: it is published like any change. "
-        "`publisher-daemon history PATH` tells the sha1 of each version.",
-    )
-
-
 def do_adopt(arguments: argparse.Namespace) -> int:
     """Remember that this file is that resource."""
     settings = settings_of(arguments)
@@ -113,7 +103,7 @@ def do_adopt(arguments: argparse.Namespace) -> int:
         with_key.append(key)
         return (key.dataset,)
 
-    return _here_or_there(arguments, settings, mark, with_key)
+    return here_or_there(arguments, settings, mark, with_key)
 
 
 def _adopt(
@@ -162,7 +152,7 @@ def _adopt(
     )
 
 
-def _here_or_there(
+def here_or_there(
     arguments: argparse.Namespace,
     settings: Settings,
     mark: Callable[[Ledger], tuple[DatasetId, ...]],

@@ -22,6 +22,7 @@ from publisher_daemon.errors import PortalError
 from publisher_daemon.ledger import HistoryRow, Ledger
 from publisher_daemon.model import ResourceId, ResourceKey, State
 from publisher_daemon.status import DatasetView, FileView, instant, readable_path
+from publisher_daemon.versions import Versions
 
 
 def do_status(arguments: argparse.Namespace) -> int:
@@ -115,8 +116,9 @@ def do_history(arguments: argparse.Namespace) -> int:
     finally:
         ledger.close()
     rows.sort(key=lambda row: (row.at, row.id))
+    versions = daemon.open_versions(settings)
     if arguments.json:
-        print_json({"history": [_row(row) for row in rows]})
+        print_json({"history": [_row(row, versions) for row in rows]})
     elif rows:
         table(
             (
@@ -126,6 +128,7 @@ def do_history(arguments: argparse.Namespace) -> int:
                 (row.sha1 or "")[:12],
                 "" if row.size is None else f"{row.size} B",
                 row.resource or "",
+                "kept" if row.sha1 and versions.has(row.sha1) else "",
             )
             for row in rows
         )
@@ -134,7 +137,7 @@ def do_history(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _row(row: HistoryRow) -> dict[str, object]:
+def _row(row: HistoryRow, versions: Versions) -> dict[str, object]:
     return {
         "at": instant(row.at),
         "dataset": row.key.dataset,
@@ -148,6 +151,7 @@ def _row(row: HistoryRow) -> dict[str, object]:
         "sentry_id": row.sentry_id,
         "trace_id": row.trace_id,
         "detail": row.detail,
+        "kept": bool(row.sha1 and versions.has(row.sha1)),
     }
 
 
@@ -166,8 +170,9 @@ def do_explain(arguments: argparse.Namespace) -> int:
     finally:
         ledger.close()
     if arguments.json:
+        versions = daemon.open_versions(settings)
         print_json({**file.as_json(), "dataset": key.dataset, "explanation": words,
-                    "history": [_row(row) for row in rows]})  # fmt: skip
+                    "history": [_row(row, versions) for row in rows]})  # fmt: skip
     else:
         show_file(file)
         for sentence in words:

@@ -71,6 +71,18 @@ def _not_negative(value: float) -> float:
     return value
 
 
+def _size(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, str) and (
+        found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B?", value.strip())
+    ):
+        return int(float(found[1]) * 1000 ** " kMGT".index(found[2] or " "))
+    raise ValueError(
+        'is not a size. Write a number and a unit, like "500MB", "2GB", or a number of bytes'
+    )
+
+
 def _share(value: object) -> float:
     number = -1.0
     if isinstance(value, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", value.strip())):
@@ -319,6 +331,7 @@ def _marker(value: str) -> str:
     return value
 
 
+Size = Annotated[int, BeforeValidator(_size)]
 Duration = Annotated[float, BeforeValidator(_seconds), AfterValidator(_positive)]
 DurationOrZero = Annotated[float, BeforeValidator(_seconds), AfterValidator(_not_negative)]
 Share = Annotated[float, BeforeValidator(_share)]

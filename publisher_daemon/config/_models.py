@@ -40,6 +40,7 @@ from publisher_daemon.config._forms import (
     Proxy,
     Resource,
     Share,
+    Size,
     Tag,
     TimeZone,
     Web,
@@ -95,6 +96,8 @@ class DaemonSettings(_Section):
     on_drift: Literal["keep", "enforce"] = "keep"
     grace: Duration = 30.0
     keep_history: Duration = 730 * 86400.0
+    keep_versions: DurationOrZero = 90 * 86400.0
+    versions_quota: Size = 2_000_000_000
 
 
 class MetricsSettings(_Section):

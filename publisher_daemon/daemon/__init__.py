@@ -4,7 +4,15 @@ A thread that dies ends the process: the service manager restarts it, and recove
 first pass.
 """
 
-from publisher_daemon.daemon.office import Office, build, now, open_ledger, open_portal, refresh_now
+from publisher_daemon.daemon.office import (
+    Office,
+    build,
+    now,
+    open_ledger,
+    open_portal,
+    open_versions,
+    refresh_now,
+)
 from publisher_daemon.daemon.once import once
 from publisher_daemon.daemon.service import Daemon, run
 
@@ -16,6 +24,7 @@ __all__ = [
     "once",
     "open_ledger",
     "open_portal",
+    "open_versions",
     "refresh_now",
     "run",
 ]

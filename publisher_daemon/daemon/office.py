@@ -35,6 +35,7 @@ from publisher_daemon.reconcile.creating import Creator, NewDataset
 from publisher_daemon.reconcile.metadata import Refreshed
 from publisher_daemon.reconcile.ports import Source
 from publisher_daemon.refresh import Refreshes
+from publisher_daemon.versions import Versions
 
 log = structlog.get_logger(__name__)
 
@@ -220,6 +221,7 @@ def build(
         stopping=stopping,
         cut=cut,
         inspect=_inspect,
+        versions=open_versions(settings),
     )
     refreshes = Refreshes(settings, pinned, portal, ledger, folders, keep=pin)
     return Office(
@@ -314,6 +316,17 @@ def _keep_presence(folder: Folder, watch: Watch, ledger: Ledger) -> None:
     found = folder.identity
     if found is not None and found != ledger.presence(watch.dataset, watch.name):
         ledger.remember_presence(watch.dataset, watch.name, found)
+
+
+def open_versions(settings: Settings) -> Versions:
+    """What was published before, and is kept."""
+    daemon = settings.daemon
+    return Versions(
+        daemon.state_dir,
+        quota=daemon.versions_quota,
+        age=daemon.keep_versions,
+        clock=time.time,
+    )
 
 
 def _inspect(source: Source, path: str, _: Watch) -> tuple[Fingerprint, Profile]:

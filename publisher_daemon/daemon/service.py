@@ -12,7 +12,14 @@ import structlog
 from publisher_daemon import __version__
 from publisher_daemon.config import Settings
 from publisher_daemon.daemon.clock import ClockSteps
-from publisher_daemon.daemon.office import Office, build, make_pass, on_signals, open_ledger
+from publisher_daemon.daemon.office import (
+    Office,
+    build,
+    make_pass,
+    on_signals,
+    open_ledger,
+    open_versions,
+)
 from publisher_daemon.daemon.once import OK, SOMETHING_WRONG
 from publisher_daemon.daemon.telling import Teller
 from publisher_daemon.errors import (
@@ -241,7 +248,7 @@ class Daemon:
             if now != version:
                 version = now
                 self._take_requests(office, lanes)
-            self._prune(office.settings.daemon.keep_history)
+            self._prune(office.settings)
             if not self._all_get_on(workers):
                 continue  # no sign of life: the service manager restarts what hangs
             self._heartbeat.beat()
@@ -251,12 +258,14 @@ class Daemon:
                 fed = time.monotonic()
                 self._notifier.alive()
 
-    def _prune(self, keep: float) -> None:
-        """Drop history older than that: once a day, a few rows a tick, so that nobody waits."""
+    def _prune(self, settings: Settings) -> None:
+        """Drop what is too old: once a day, a few rows a tick, so that nobody waits."""
+        keep = settings.daemon.keep_history
         if time.monotonic() >= self._prune_at:
             dropped = self._ledger.prune(time.time() - keep, PRUNE_ROWS)
             if dropped < PRUNE_ROWS:
                 self._ledger.prune_profiles(time.time() - keep)
+                open_versions(settings).prune(self._ledger.published())
             self._prune_at = time.monotonic() + (0 if dropped == PRUNE_ROWS else PRUNE_EVERY)
 
     def _take_requests(self, office: Office, lanes: Wakeups) -> None:

@@ -205,6 +205,11 @@ class Ledger:
                 (older_than, batch),
             ).rowcount
 
+    def published(self) -> set[str]:
+        """The sha1 of everything that is on the portal because of us."""
+        rows = self._store.rows("SELECT DISTINCT sha1 FROM entry")
+        return {str(_rows.unpacked(row[0])) for row in rows}
+
     def prune_profiles(self, older_than: float) -> None:
         """Forget what bytes held that have not been published for so long."""
         with self._store.write() as writing:

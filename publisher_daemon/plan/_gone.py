@@ -26,7 +26,7 @@ ALARM_SHARE, ALARM_COUNT = 0.2, 10
 DIM = 60.0
 
 
-def follow_gone_files(desk: Desk) -> None:
+def follow_gone_files(desk: Desk) -> None:  # noqa: C901 - one step after the other
     """Keep what is gone; withdraw, if the folder says so, after the grace and within the caps."""
     due: dict[str, list[Entry]] = defaultdict(list)
     #: those whose time has not come too: files that vanish one after the other vanish together
@@ -46,6 +46,8 @@ def follow_gone_files(desk: Desk) -> None:
             desk.act(Forget(key, entry.resource, "neither the file nor its resource is left"))
         elif entry.gone_since is None:
             desk.act(Keep(key, entry.resource, left))
+        elif key in desk.record.rollbacks:
+            continue
         elif left or (watch.when_deleted == "withdraw" and key not in desk.stays):
             if found.fingerprint != entry.fingerprint:
                 desk.hold(key, "conflict", gone_conflict_words(found))

@@ -48,7 +48,7 @@ from publisher_daemon.model import (
 from publisher_daemon.naming import readable
 from publisher_daemon.plan import action_key, plan
 from publisher_daemon.reconcile.failures import Failures, detail_of
-from publisher_daemon.reconcile.ports import Folder, Ledger, Portal, Source
+from publisher_daemon.reconcile.ports import Folder, Ledger, Portal, Source, Versions
 from publisher_daemon.reconcile.sending import Divided, Sender, Sent
 from publisher_daemon.reconcile.standings import withdrawn
 from publisher_daemon.reconcile.turn import Pass, Stoppable, StopPass
@@ -74,7 +74,9 @@ class Actor:
         clock: Callable[[], float],
         jitter: Callable[[], float],
         cut: Callable[[], bool],
+        versions: Versions | None = None,
     ) -> None:
+        self._versions = versions
         self._portal = portal
         self._ledger = ledger
         self._folders = folders
@@ -125,15 +127,14 @@ class Actor:
 
     def _publish(self, run: Pass, action: Upload | Replace) -> None:
         """Send the bytes, then the words, then see that they are served."""
-        file, dataset = action.file, run.dataset
-        folder = self._folders[dataset, file.key.folder]
+        file = action.file
         started = self._clock()
         target = action.resource if isinstance(action, Replace) else None
         title = action.title if isinstance(action, Replace) else file.words.title
-        with folder.open(file.key.path, file.stamp) as opened:
-            source = Stoppable(opened, self._cut)
+        with self._opened(run, file) as (source, keep):
             self._say_noticed(run, action)
             attempt, sent = self._sent(run, action, source)
+            keep()
         found = sent.resource
         run.resources[found.id] = found
         before = run.record.entries.get(file.key)
@@ -159,8 +160,11 @@ class Actor:
                 "url": found.permalink,
                 "journey": run.journey(file.key),
                 **sent.how,
+                **({"rolled_back": True} if file.rolled_back else {}),
             },
         )  # fmt: skip
+        if file.key in run.record.rollbacks and not file.rolled_back:
+            self._ledger.end_rollback(file.key)
         log.info(
             event,
             path=readable(file.key.path),
@@ -171,6 +175,7 @@ class Actor:
             seconds=seconds,
             url=found.permalink,
             **sent.how,
+            **({"rolled_back": True} if file.rolled_back else {}),
         )
         run.published.append(
             Published(file.key, entry.fingerprint.size, seconds, created=target is None)
@@ -181,6 +186,25 @@ class Actor:
             return
         self._words_now(run, file, entry, found)
         self._verify(run, entry, run.resources[found.id])
+
+    @contextmanager
+    def _opened(self, run: Pass, file: SourceFile) -> Iterator[tuple[Source, Callable[[], None]]]:
+        """The bytes to send, and how to keep them once they are published."""
+        versions = self._versions
+        if file.rolled_back and versions is not None:
+            opening = versions.open(file.fingerprint)
+        else:
+            folder = self._folders[run.dataset, file.key.folder]
+            opening = folder.open(file.key.path, file.stamp)
+        with opening as opened:
+            source = Stoppable(opened, self._cut)
+            if versions is None:
+                yield source, lambda: None
+                return
+            entry = run.record.entries.get(file.key)
+            before = entry.fingerprint if entry else None
+            with versions.keeping(source, file.fingerprint, before) as keeper:
+                yield keeper, keeper.commit
 
     @staticmethod
     def _say_noticed(run: Pass, action: Upload | Replace) -> None:
@@ -331,6 +355,8 @@ class Actor:
             case Forget():
                 event = "resource.withdrawn" if action.why == "withdrawn" else "resource.forgotten"
                 self._ledger.forget(action.key, now=now, action=event)
+                if action.key in run.record.rollbacks:
+                    self._ledger.end_rollback(action.key)
                 run.disown(action.key)
                 if action.why == "withdrawn":
                     self._ledger.stand([withdrawn(action.key, now)])

@@ -206,7 +206,12 @@ class Looker:
             for sighting in folder.scan(paths):
                 seen.add(sighting.key)
                 entry = look.record.entries.get(sighting.key)
-                if entry is not None and entry.stamp == sighting.stamp and not entry.gone_since:
+                if (
+                    entry is not None
+                    and entry.stamp == sighting.stamp
+                    and not entry.gone_since
+                    and not _to_roll_back(look.record, entry)
+                ):
                     look.unchanged.append((sighting, entry))
                 else:
                     look.candidates.append((watch, sighting))
@@ -293,6 +298,7 @@ class Looker:
         for sighting in settled.ready:
             self._read(look, sighting)
         self._look_where_they_came_from(look)
+        self._roll_back_gone(look)
         if look.audit:
             look.files.extend(
                 self._source(look.policy, sighting, entry.fingerprint)
@@ -330,9 +336,27 @@ class Looker:
         except FileUnreadable as error:
             look.waiting.append(Hold(key, "file_unreadable", error.sentence, self._clock() + 30.0))
             return
-        file = self._source(look.policy, sighting, fingerprint)
-        look.files.append(replace(file, profile=profile, approved=approved))
+        rollback = look.record.rollbacks.get(key)
+        if rollback is not None and rollback.instead == fingerprint.sha1:
+            file = self._source(look.policy, sighting, rollback.fingerprint)
+            look.files.append(replace(file, rolled_back=True))
+        else:
+            file = self._source(look.policy, sighting, fingerprint)
+            look.files.append(replace(file, profile=profile, approved=approved))
         look.changed.add(key)
+
+    def _roll_back_gone(self, look: _Look) -> None:
+        """Earlier versions that a person wants of files that are gone from the folder."""
+        for key, rollback in look.record.rollbacks.items():
+            entry = look.record.entries.get(key)
+            if key in look.present or key.folder not in look.complete or (
+                entry is not None and entry.fingerprint == rollback.fingerprint
+            ):  # fmt: skip
+                continue
+            stamp = Stamp(rollback.fingerprint.size, 0, 0, 0)
+            file = self._source(look.policy, Sighting(key, stamp), rollback.fingerprint)
+            look.files.append(replace(file, rolled_back=True))
+            look.changed.add(key)
 
     def _digest(self, look: _Look, sighting: Sighting) -> Read:
         """Read the file once for each stamp it has, and look at its content in the same reading."""
@@ -450,6 +474,12 @@ def _lies_below(path: str, paths: Collection[str]) -> bool:
             return True
         at = path.rfind("/", 0, at)
     return False
+
+
+def _to_roll_back(record: Record, entry: Entry) -> bool:
+    """Whether a person wants another version than the one that is published."""
+    rollback = record.rollbacks.get(entry.key)
+    return rollback is not None and rollback.fingerprint != entry.fingerprint
 
 
 def _compared(look: _Look) -> set[str]:

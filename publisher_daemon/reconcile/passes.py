@@ -42,7 +42,7 @@ from publisher_daemon.reconcile.clock import gone_back
 from publisher_daemon.reconcile.failures import Failures
 from publisher_daemon.reconcile.gate import Gate
 from publisher_daemon.reconcile.looking import Inspect, Looker
-from publisher_daemon.reconcile.ports import Folder, Ledger, Portal
+from publisher_daemon.reconcile.ports import Folder, Ledger, Portal, Versions
 from publisher_daemon.reconcile.sending import Sender
 from publisher_daemon.reconcile.standings import settle_standings
 from publisher_daemon.reconcile.turn import Pass, StopPass
@@ -87,6 +87,7 @@ class Reconciler:
         cut: Callable[[], bool] = lambda: False,
         inspect: Inspect | None = None,
         new_parcel: Callable[[], str] = lambda: str(uuid.uuid4()),
+        versions: Versions | None = None,
     ) -> None:
         self._portal = portal
         self._ledger = ledger
@@ -113,6 +114,7 @@ class Reconciler:
             clock=clock,
             jitter=jitter,
             cut=cut,
+            versions=versions,
         )
         self._looker = Looker(folders, clock, monotonic, profiles=ledger.profiles, inspect=inspect)
         self._audited: dict[DatasetId, float] = {}

@@ -90,6 +90,25 @@ class Folder(Protocol):
         """Read the whole file, checked as ``open`` does; raises SourceChanged, FileUnreadable."""
 
 
+class Keeper(Source, Protocol):
+    """A source whose bytes are kept as they pass."""
+
+    def commit(self) -> None:
+        """They are published: keep them. Never raises."""
+
+
+class Versions(Protocol):
+    """What was published before; keeping it never gets in the way of publishing."""
+
+    def keeping(
+        self, source: Source, fingerprint: Fingerprint, before: Fingerprint | None = None
+    ) -> AbstractContextManager[Keeper]:
+        """Give the source on, and keep what passes once it is committed, and what was before."""
+
+    def open(self, fingerprint: Fingerprint) -> AbstractContextManager[Source]:
+        """A kept version; raises FileUnreadable."""
+
+
 class Portal(Protocol):
     """The portal, as far as publishing needs it. No method retries a write."""
 
@@ -188,6 +207,9 @@ class Ledger(Protocol):
 
     def profiles(self, sha1s: Iterable[str]) -> Mapping[str, Packed]:
         """What these published bytes hold, as far as it is known."""
+
+    def end_rollback(self, key: ResourceKey) -> None:
+        """The file in the folder counts again."""
 
     def begin(
         self,

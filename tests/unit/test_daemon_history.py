@@ -25,7 +25,7 @@ def test_old_history_goes_in_batches_and_then_once_a_day(tmp_path: Path) -> None
     settings = load(tmp_path / "config.toml", {})
     with closing(Ledger(tmp_path / "state")) as ledger:
         service = Daemon(settings, ledger, reload=lambda: settings)
-        keep, now = settings.daemon.keep_history, time.time()
+        now = time.time()
         with ledger._store.write() as writing:
             row = (
                 "INSERT INTO history (at, dataset, folder, path, action, detail) "
@@ -34,11 +34,11 @@ def test_old_history_goes_in_batches_and_then_once_a_day(tmp_path: Path) -> None
             writing.each(row, [(now - 31 * DAY, b"") for _ in range(PRUNE_ROWS + 1)])
         ledger.forget(KEY, now=now - 29 * DAY, action="resource.forgotten")
 
-        service._prune(keep)
+        service._prune(settings)
         assert len(ledger.history(limit=10_000)) == 2
-        service._prune(keep)
+        service._prune(settings)
         assert [row.key for row in ledger.history()] == [KEY]
 
         ledger.forget(KEY, now=now - 31 * DAY, action="resource.forgotten")
-        service._prune(keep)
+        service._prune(settings)
         assert len(ledger.history()) == 2  # tomorrow
