@@ -16,7 +16,7 @@ unexport PYTHONPATH
 unexport PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench words storm lock clean
+.PHONY: help demo test check bench words storm packages ship lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1#/p' $(firstword $(MAKEFILE_LIST)) | awk -F'#' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -27,7 +27,7 @@ demo: $(READY)  ## see files being published on a real portal on this machine (K
 
 test: $(READY)  ## run all the tests, against a real portal on this machine
 	@$(BIN)/python deploy/sandbox --install-only
-	@$(BIN)/python -m pytest -n 2 -m 'not alone and not storm' $(ARGS)
+	@$(BIN)/python -m pytest -n 2 -m 'not alone and not storm and not ship' $(ARGS)
 	@$(BIN)/python -m pytest -m 'alone and not storm' tests/integration tests/fault
 
 check: $(READY)  ## style, types, architecture, documentation
@@ -45,6 +45,13 @@ storm: $(READY)  ## an hour of storms: worlds in memory, worlds on a real portal
 	@$(BIN)/python tests/storm/simulate.py --worlds 5000
 	@$(BIN)/python tests/storm/portal.py $(ARGS)
 	@$(BIN)/python -m pytest -n 2 -m storm tests/fault
+
+packages: $(READY)  ## build dist/*.deb, *.rpm and the bill of materials (ARGS='--python 3.13')
+	@$(BIN)/python deploy/package/build.py $(ARGS)
+
+ship: $(READY)  ## boot servers and containers, install what we ship, and see it publish (root)
+	@$(BIN)/python deploy/sandbox --install-only
+	@$(BIN)/python -m pytest -p no:randomly tests/ship $(ARGS)
 
 bench: $(READY)  ## speed and memory beside curl and others, into docs/performance.md (ARGS=--short: a minute)
 	@cd tests && $(abspath $(BIN))/python -m bench $(ARGS)

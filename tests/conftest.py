@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/storm"), str(ROOT / "deploy" / "sandbox")]
+PLACES = ("tests", "tests/storm", "tests/server", "deploy/sandbox", "deploy/package")
+sys.path[:0] = [str(ROOT / place) for place in PLACES]
 
 import environment  # noqa: E402 - found through the line above
 from colleague import Api  # noqa: E402 - found through the line above

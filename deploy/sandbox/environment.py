@@ -43,7 +43,7 @@ def python(say: Callable[[str], None]) -> Path:
         _install(where, say)
         say("Installed.")
 
-    return _prepared(name, build) / "bin" / "python"
+    return prepared(name, build) / "bin" / "python"
 
 
 def seeded(interpreter: Path, seed: Callable[[Path], None]) -> Path:
@@ -53,7 +53,7 @@ def seeded(interpreter: Path, seed: Callable[[Path], None]) -> Path:
         for path in (PORTAL / name for name in ("application.py", "database.py", "seed.py"))
     ]
     name = f"{interpreter.parents[1].name}-seed-" + _digest(*sources)
-    return _prepared(name, seed)
+    return prepared(name, seed)
 
 
 def cache() -> Path:
@@ -66,7 +66,8 @@ def _digest(*parts: bytes) -> str:
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
 
 
-def _prepared(name: str, build: Callable[[Path], None]) -> Path:
+def prepared(name: str, build: Callable[[Path], None]) -> Path:
+    """Return the directory of that name in the cache, calling ``build(directory)`` if needed."""
     ready = cache() / name
     if ready.is_dir():
         return ready

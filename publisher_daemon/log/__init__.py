@@ -20,11 +20,20 @@ from typing import Any, Literal, TextIO
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from publisher_daemon.log._journal import JournalSender, stream_is_journal
+from publisher_daemon.log._journal import JournalSender, message_id, stream_is_journal
 from publisher_daemon.log._recent import Recent
 from publisher_daemon.log._redact import Redactor, json_line, single_line
 
-__all__ = ["Format", "JournalSender", "Level", "Recent", "configure", "redact", "single_line"]
+__all__ = [
+    "Format",
+    "JournalSender",
+    "Level",
+    "Recent",
+    "configure",
+    "message_id",
+    "redact",
+    "single_line",
+]
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "json", "console", "journal"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from publisher_daemon.cli.dropin import dropin
 from publisher_daemon.errors import ConfigInvalid
+from publisher_daemon.log import message_id
 
 UNIT = Path(__file__).resolve().parents[2] / "deploy" / "systemd" / "publisher-daemon.service"
 INSTALLED = "/usr/lib/publisher-daemon/venv/bin/python"
@@ -85,3 +87,15 @@ def test_a_folder_in_a_home_is_shown_and_nothing_else_there() -> None:
 def test_a_path_systemd_cannot_name_is_refused(path: str) -> None:
     with pytest.raises(ConfigInvalid, match="cannot be named in a systemd unit"):
         dropin([path])
+
+
+def test_the_catalogue_explains_our_events_in_two_languages() -> None:
+    text = (UNIT.parent / "publisher-daemon.catalog").read_text()
+    found = re.findall(r"^# ([a-z_.]+)\n-- ([0-9a-f]{32})( fr)?\nSubject: .+$", text, re.MULTILINE)
+
+    assert len(found) == len(re.findall("^-- ", text, re.MULTILINE)) > 20
+    assert [identity for event, identity, _ in found if message_id(event) != identity] == []
+    events = {event for event, _, _ in found}
+    assert {event for event, _, language in found if language} == events
+    told = (UNIT.parents[2] / "docs/reference/events.md").read_text()
+    assert [event for event in events if f"| `{event}` |" not in told] == []

@@ -1,0 +1,75 @@
+"""Debian roots to boot and to install in, made once for this machine from its own package archive.
+
+They stand in the user's cache, outside the checkout, and are never written to: a machine that boots
+from one lays a file system in memory over it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import environment
+
+#: what a server has before our package comes; rpm, to try the other package
+PACKAGES = "systemd,systemd-sysv,dbus,python3,ca-certificates,procps,acl,rpm"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A distribution that people have, and what of it concerns us."""
+
+    codename: str
+    systemd: int
+    python: str
+
+
+BOOKWORM = Release("bookworm", 252, "3.11")
+TRIXIE = Release("trixie", 257, "3.13")
+
+
+class NoRoot(Exception):
+    """The root cannot be made; the message says what was missing."""
+
+
+def root(release: Release) -> Path:
+    """The directory of the release's root, built when it is not there."""
+    recipe = hashlib.sha256(PACKAGES.encode()).hexdigest()[:8]
+    name = f"root-{release.codename}-{recipe}"
+    return environment.prepared(name, partial(_build, release)) / "root"
+
+
+def archive() -> str:
+    """Where this machine takes Debian from, as its own apt says."""
+    asked = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(ORIGIN) $(CODENAME) $(SITE)"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    for line in asked.stdout.splitlines():
+        origin, codename, site = line.split(" ", 2)
+        if origin == "Debian" and "-" not in codename:
+            return site
+    raise NoRoot("this machine's apt knows no archive of Debian; on Debian: apt-get update")
+
+
+def _build(release: Release, where: Path) -> None:
+    print(f"Making a root of Debian {release.codename}, once for this machine.", flush=True)
+    target = where / "root"
+    command = ["mmdebstrap", "--quiet", "--variant=apt", f"--include={PACKAGES}"]
+    made = subprocess.run(
+        [*command, release.codename, str(target), archive()],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode != 0:
+        raise NoRoot(f"mmdebstrap cannot make {release.codename}:\n{made.stderr[-3000:]}")
+    target.chmod(0o755)
+    (target / "etc/machine-id").write_text(os.urandom(16).hex() + "\n")
+    (target / "etc/hosts").write_text("127.0.0.1 localhost\n")

@@ -1,0 +1,222 @@
+"""The unit on a booted systemd, 252 and 257: from the start to every trouble it is made for."""
+
+from __future__ import annotations
+
+import json
+
+from served import FOLDER, UNIT, Served
+from waiting import wait_until
+
+SMALL = b"a;b\n1;2\n"
+
+
+def test_a_file_dropped_is_published(served: Served) -> None:
+    served.server.run("systemctl", "enable", "--now", UNIT)
+    sha1 = served.drop("a.csv", SMALL)
+
+    served.until_published(sha1)
+
+    assert served.server.show(UNIT, "ActiveState") == "active"
+    assert served.server.show(UNIT, "User") == "publisher-daemon"
+    assert served.server.show(UNIT, "StatusText")
+    served.stop()
+    assert served.server.show(UNIT, "Result") == "success"
+
+
+def test_a_killed_service_comes_back_and_publishes_nothing_twice(served: Served) -> None:
+    served.start()
+    first = served.drop("a.csv", SMALL)
+    served.until_published(first)
+    before = served.pid()
+    served.server.run("systemctl", "kill", "--signal=SIGKILL", UNIT)
+    second = served.drop("b.csv", b"b\n")
+
+    served.until_published(first, second)
+
+    assert served.pid() != before
+    assert served.server.show(UNIT, "NRestarts") == "1"
+
+
+def test_a_service_that_hangs_is_started_again(served: Served) -> None:
+    served.start()
+    before = served.pid()
+    served.server.run("kill", "-STOP", str(before))
+
+    wait_until(lambda: served.pid() not in {0, before}, 60, "another process serves")
+
+    sha1 = served.drop("a.csv", SMALL)
+    served.until_published(sha1)
+    assert "watchdog" in served.told().lower()
+
+
+def test_a_good_configuration_is_taken_over_by_a_reload(served: Served) -> None:
+    served.start()
+    before = served.pid()
+    served.configure(more='[metrics]\ntextfile = "/var/lib/publisher-daemon/numbers.prom"')
+
+    served.server.run("systemctl", "reload", UNIT)
+
+    served.until_said("config.reloaded")
+    assert served.pid() == before
+    numbers = served.server.path("/var/lib/publisher-daemon/numbers.prom")
+    wait_until(numbers.exists, 30, "what the new configuration asks for")
+
+
+def test_a_bad_configuration_is_refused_and_the_last_good_one_serves(served: Served) -> None:
+    served.start()
+    before = served.pid()
+    served.configure(more="quite = 3", shown=False)
+
+    served.server.run("systemctl", "reload", UNIT)
+
+    refused = served.until_said("config.refused")
+    assert "quite" in refused["WHY"]
+    assert served.pid() == before
+    sha1 = served.drop("a.csv", SMALL)
+    served.until_published(sha1)
+
+
+def test_a_stop_during_an_upload_loses_and_doubles_nothing(served: Served) -> None:
+    served.portal.faults([{"match": "POST .*/upload/", "delay": 3, "times": 1}])
+    served.start()
+    sha1 = served.drop("a.csv", SMALL)
+    served.until_said("file.settled")
+
+    served.stop()
+
+    assert served.server.show(UNIT, "Result") == "success"
+    served.start()
+    served.until_published(sha1)
+
+
+def test_without_its_key_it_does_not_start_and_a_person_is_told(served: Served) -> None:
+    served.server.path("/etc/publisher-daemon/api-key").unlink()
+    served.override("[Service]\nRestartSec=50ms\n")
+    told = served.server.path("/run/told")
+    served.server.write(
+        "/etc/publisher-daemon/alert", "#!/bin/sh\n{ echo $1; cat; } >/run/told\n", 0o755
+    )
+
+    started = served.server.run("systemctl", "start", UNIT, check=False)
+
+    assert started.returncode != 0
+    wait_until(told.exists, 30, "the alert ran")
+    wait_until(lambda: "Loaded:" in told.read_text(), 10, "the unit's state was handed over")
+    assert told.read_text().startswith(UNIT)
+    wait_until(lambda: served.server.show(UNIT, "ActiveState") == "failed", 30, "it gave up")
+    assert served.server.show(UNIT, "ExecMainStatus") == "243"
+    critical = served.server.journal("-p", "crit", "-t", "publisher-daemon", since=served.since)
+    assert [UNIT in entry["MESSAGE"] for entry in critical] == [True]
+
+
+def test_a_line_of_the_journal_is_found_by_its_fields_and_explained(served: Served) -> None:
+    served.start()
+    served.until_published(served.drop("a.csv", SMALL))
+
+    created = served.until_said("resource.created")
+
+    assert created["_SYSTEMD_UNIT"] == UNIT
+    assert created["DATASET"] == served.dataset
+    assert created["PATH"] == "a.csv"
+    assert created["RESOURCE_ID"]
+    assert served.portal.tokens["prod"] not in served.told()
+    served.configure(more="quite = 3", shown=False)
+    served.server.run("systemctl", "reload", UNIT)
+    served.until_said("config.refused")
+    explained = served.server.run("journalctl", "--no-pager", "-x", "EVENT=config.refused").stdout
+    assert "publisher-daemon check" in explained
+
+
+def test_a_share_that_systemd_mounts_is_there_when_the_service_starts(served: Served) -> None:
+    served.server.write(
+        "/etc/systemd/system/srv-late.mount",
+        "[Mount]\nWhat=/srv/far\nWhere=/srv/late\nType=none\nOptions=bind\n",
+    )
+    served.server.run("mkdir", "-p", "/srv/far", "/srv/late")
+    served.configure(folders=("/srv/late",))
+    sha1 = served.drop("a.csv", SMALL, "/srv/far")
+
+    served.start()
+
+    served.until_published(sha1)
+    served.stop()
+    served.server.run("systemctl", "stop", "srv-late.mount")
+
+
+def test_a_folder_that_is_missing_is_told_and_stops_no_other(served: Served) -> None:
+    served.configure(folders=(FOLDER, "/srv/opendata/gone"))
+    served.start()
+
+    sha1 = served.drop("a.csv", SMALL)
+    served.until_published(sha1)
+
+    assert "gone" in str(served.until_said("folder.lost"))
+    served.server.run("mkdir", "/srv/opendata/gone")
+    other = served.drop("b.csv", b"b\n", "/srv/opendata/gone")
+    served.server.run("systemctl", "restart", UNIT)
+    served.until_published(sha1, other)
+
+
+def test_folders_of_a_group_and_folders_with_an_acl_are_read(served: Served) -> None:
+    group, acl = "/srv/opendata/group", "/srv/opendata/acl"
+    served.server.run("mkdir", "-p", group, acl)
+    served.server.run("groupadd", "--force", "producers")
+    served.server.run("chgrp", "producers", group)
+    served.server.run("chmod", "2750", group)
+    served.server.run("chmod", "0700", acl)
+    one = served.drop("a.csv", SMALL, group)
+    two = served.drop("b.csv", b"b\n", acl)
+    served.server.run("chgrp", "producers", f"{group}/a.csv")
+    served.server.run("chmod", "0640", f"{group}/a.csv", f"{acl}/b.csv")
+    served.server.run("setfacl", "-R", "-m", "u:publisher-daemon:rX", acl)
+    served.configure(folders=(group, acl))
+    served.override("[Service]\nSupplementaryGroups=producers\n")
+
+    served.start()
+
+    served.until_published(one, two)
+
+
+PROBE = """
+import json, os, socket
+def tried(action, *args):
+    try:
+        action(*args)
+    except OSError as error:
+        return error.strerror
+    return "done"
+def write(path):
+    with open(path, "w"):
+        pass
+found = {
+    "as root": os.geteuid() == 0,
+    "write in the folder": tried(write, "/srv/opendata/air/x"),
+    "write in /etc": tried(write, "/etc/publisher-daemon/x"),
+    "write in /usr": tried(write, "/usr/x"),
+    "write in /tmp": tried(write, "/tmp/x"),
+    "read the key": tried(open, "/etc/publisher-daemon/api-key"),
+    "read the credential": tried(open, os.environ["CREDENTIALS_DIRECTORY"] + "/api-key"),
+    "read another folder": tried(os.listdir, "/srv/opendata/other"),
+    "read homes": tried(os.listdir, "/home/anne"),
+    "read the folder": tried(os.listdir, "/srv/opendata/air"),
+    "raw socket": tried(socket.socket, socket.AF_PACKET, socket.SOCK_RAW),
+    "other processes": any(name == "1" for name in os.listdir("/proc")),
+}
+with open("/var/lib/publisher-daemon/probe.json", "w") as out:
+    json.dump(found, out)
+"""
+
+
+def test_the_sandbox_shows_the_folders_and_lets_write_the_state_only(served: Served) -> None:
+    served.server.run("mkdir", "-p", "/srv/opendata/other", "/home/anne")
+    served.server.write("/usr/local/lib/probe.py", PROBE)
+    served.override(
+        "[Service]\nType=oneshot\nRestart=no\nExecStart=\n"
+        "ExecStart=/usr/lib/publisher-daemon/venv/bin/python -I /usr/local/lib/probe.py\n"
+    )
+
+    served.start()
+
+    found = json.loads(served.server.path("/var/lib/publisher-daemon/probe.json").read_text())
+    done = {name for name, answer in found.items() if answer in ("done", True)}
+    assert done == {"write in /tmp", "read the credential", "read the folder"}, found
