@@ -23,6 +23,9 @@ from publisher_daemon.model import ResourceKey, Sighting, Stamp, Watch
 
 #: A file that arrived whole (renamed, moved in, marked ready) is looked at twice, this far apart.
 ARRIVAL = 0.25
+#: How far a look may come behind the change it was woken for; a clock that steps cuts no more
+#: than this off the quiet time.
+BEHIND = 0.2
 #: Writers that cannot be seen get this many times the quiet time.
 UNSEEN = 2.0
 #: Dates move in steps: of the kernel's clock (10 ms at most), or of whole seconds (2 s on FAT)
@@ -138,7 +141,10 @@ def _observe(
     before: Track | None, sighting: Sighting, now: float, wall: float, watch: Watch
 ) -> Track:
     """The track after this sighting."""
-    fresh = Track(sighting.stamp, now, now, now, arrived=sighting.arrived, writing=sighting.writing)
+    last = now if sighting.arrived or sighting.writing else _rests_since(sighting.stamp, now, wall)
+    fresh = Track(
+        sighting.stamp, now, now, last, arrived=sighting.arrived, writing=sighting.writing
+    )
     if before is None:
         return fresh
     if before.stamp != sighting.stamp:
@@ -175,6 +181,12 @@ def _observe(
             settled=False,
         )
     return replace(before, last_seen=now, arrived=before.arrived or sighting.arrived)
+
+
+def _rests_since(stamp: Stamp, now: float, wall: float) -> float:
+    """When a file that is seen for the first time changed: the look comes a moment after it."""
+    age = wall - stamp.ctime_ns / 1e9
+    return now - age if stamp.ctime_ns and 0.0 <= age <= BEHIND else now
 
 
 def _changed_at(before: Track, stamp: Stamp, now: float, wall: float) -> float:

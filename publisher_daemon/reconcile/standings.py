@@ -10,6 +10,7 @@ from publisher_daemon.model import (
     Hold,
     Plan,
     ResourceKey,
+    Stamp,
     Standing,
     State,
 )
@@ -32,6 +33,7 @@ def settle_standings(
             if file.key in run.seen.changed and file.key not in held:
                 state = State.HELD if trouble.retry_at is None else State.PENDING
                 held[file.key] = Hold(file.key, trouble.code, trouble.why, trouble.retry_at, state)
+    stamps = {file.key: file.stamp for file in run.seen.files}
     fresh: list[Standing] = []
     told: list[Hold] = []
     current: dict[ResourceKey, Standing] = {}
@@ -40,7 +42,7 @@ def settle_standings(
         if key in run.failed:
             current[key] = run.failed[key]
             continue
-        standing = _standing(hold, before, run, now)
+        standing = _standing(hold, before, stamps.get(key), run.policy.settings, now)
         current[key] = standing
         if standing != before:
             fresh.append(standing)
@@ -83,10 +85,11 @@ def _tell(run: Pass, holds: Sequence[Hold]) -> None:
         log.error("plan.refused", folder=refused[0].key.folder, why=refused[0].why)
 
 
-def _standing(hold: Hold, before: Standing | None, run: Pass, now: float) -> Standing:
+def _standing(
+    hold: Hold, before: Standing | None, stamp: Stamp | None, settings: str, now: float
+) -> Standing:
     """The hold as the ledger remembers it; failures and their stamp stay if it is the same one."""
     same = before is not None and before.code == hold.code
-    stamp = next((file.stamp for file in run.seen.files if file.key == hold.key), None)
     return Standing(
         key=hold.key,
         state=hold.state,
@@ -98,7 +101,7 @@ def _standing(hold: Hold, before: Standing | None, run: Pass, now: float) -> Sta
         stamp=before.stamp if same and before and before.failures else stamp,
         sentry_id=before.sentry_id if same and before else None,
         http_status=before.http_status if same and before else None,
-        settings=before.settings if same and before else run.policy.settings,
+        settings=before.settings if same and before else settings,
     )
 
 

@@ -20,7 +20,7 @@ from publisher_daemon.watcher.posts import Post, WatchHealth
 Wake = Callable[[DatasetId, str, frozenset[str] | None, frozenset[str]], None]
 
 #: Events are gathered this long before they are handed on: a program that writes makes several.
-GATHER = 0.05
+GATHER = 0.005
 #: Each watch is tended this often.
 TICK = 2.0
 #: How long the start waits for every watch to stand; what comes up later wakes its dataset itself.

@@ -155,6 +155,18 @@ def test_a_slow_writer_that_is_seen_all_along_makes_nobody_wait_longer() -> None
     assert desk.code(60.0 + QUIET, sighting(60)) == "ready"
 
 
+@pytest.mark.parametrize(("behind", "ready_at"), [(0.0, 5.0), (0.1, 4.9), (0.5, 5.0), (-1.0, 5.0)])
+def test_the_quiet_time_runs_from_the_change_not_from_a_look_a_moment_later(
+    behind: float, ready_at: float
+) -> None:
+    seen = sighting(-behind)
+    desk = Desk()
+
+    assert desk.look(0.0, seen).recheck_at == pytest.approx(ready_at)
+    assert desk.code(ready_at - 0.01, seen) == "not_settled"
+    assert desk.code(ready_at + 0.01, seen) == "ready"
+
+
 def test_what_arrived_whole_is_ready_after_two_looks() -> None:
     desk = Desk()
 
