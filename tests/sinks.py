@@ -58,12 +58,14 @@ class HttpSink:
     def __init__(self, status: int = 200) -> None:
         self.status = status
         self.requests: list[tuple[str, str, str]] = []
+        self.heads: list[dict[str, str]] = []
         sink = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = self.rfile.read(length).decode()
+                sink.heads.append(dict(self.headers.items()))
                 sink.requests.append((self.command, self.path, body))
                 self.send_response(sink.status)
                 self.send_header("Content-Length", "0")
