@@ -22,7 +22,7 @@ def wanted(producer: Producer, portal: Sandbox, more: str = "") -> str:
     producer.dataset = name
     producer.more = (
         f'\n[[datasets]]\nid = "{name}"\ncreate = true\ntitle = "Air {name}"\n'
-        f'description = "Mesures, au {{latest}}."\nfrequency = "daily"\n'
+        f'description = "Mesures."\nfrequency = "daily"\n'
         f'organization = "{portal.orgs["ville"]}"\n{more}\n'
     )
     return name
@@ -38,6 +38,7 @@ def test_a_dataset_is_made_once_private_and_fed(
     producer: Producer, api: Api, portal: Sandbox
 ) -> None:
     name = wanted(producer, portal)
+    producer.more = producer.more.replace("Mesures.", "Mesures, au {latest}.")
     producer.drop("2024.csv", b"a\n1\n")
 
     planned = producer.call("plan").stdout

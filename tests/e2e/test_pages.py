@@ -134,3 +134,19 @@ def test_without_the_right_an_organization_is_not_written(
     assert "administrator" in done["trouble"]
     assert "page.no_right" in [one["code"] for one in checked]
     assert proxy.seen("^PUT ") == []
+
+
+def test_the_running_service_refreshes_an_organization_when_asked(
+    producer: Producer, api: Api, organization: str
+) -> None:
+    producer.more = f'\n[[organizations]]\nid = "{organization}"\ndescription = "Le syndicat."\n'
+    with producer.start() as service:
+        service.wait_for("dataset.refreshed")
+        path = f"1/organizations/{organization}/"
+        api.json("PUT", path, payload={"description": "La leur."})
+
+        assert producer.ask("refresh", organization, code=0) == {"asked": True}
+
+        (drift,) = service.wait_for("drift.found")
+        assert drift["theirs"] == "La leur."
+        assert service.stop() == 0
