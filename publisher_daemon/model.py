@@ -140,6 +140,8 @@ class Rule:
     order: tuple[str, ...] = ()
     #: what becomes of a resource whose file leaves the window; None: as when it is deleted
     when_left: Literal["keep", "withdraw"] | None = None
+    #: the day (and hour) before which nothing goes out; may name the parts of the match
+    publish_after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,8 @@ class Watch:
     #: when a file of this folder is expected
     expect: str | None = None
     checks: Checks = Checks()
+    #: stretches of the day in which nothing goes out, like "08:00-18:00"
+    quiet_hours: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +200,8 @@ class Policy:
     part_size: int = 4 * 1024 * 1024
     #: seconds: a file that would take longer goes up in parts
     longest_request: float = 900.0
+    #: of embargoes and quiet hours
+    timezone: str = "UTC"
     #: a person said yes to a large withdrawal
     yes: bool = False
     #: changes when the settings do (``config.Settings.digest``)
@@ -462,6 +468,8 @@ class SourceFile:
     approved: bool = False
     #: its bytes are an earlier version that a person asked for, not those in the folder
     rolled_back: bool = False
+    #: the day (and hour) before which it must not go out, as somebody wrote it
+    publish_after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

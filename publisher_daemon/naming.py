@@ -180,6 +180,7 @@ _TEMPORARY_STARTS = (".", "~$", "~syncthing~")
 _TEMPORARY_ENDS = (
     "~", ".part", ".partial", ".filepart", ".crdownload", ".download", ".opdownload", ".!ut",
     ".aria2", ".tmp", ".temp", ".swp", ".swx", ".swo", ".lock",
+    ".publish_after",
 )  # fmt: skip
 #: Names, in any case, of what systems leave in folders for themselves.
 _SYSTEM = frozenset({

@@ -87,7 +87,7 @@ def _against(new: Profile, old: Profile, checks: Checks) -> Iterator[Finding]:
 def _rows(new: Profile, old: Profile, now: int, before: int, checks: Checks) -> Iterator[Finding]:
     if before == 0:
         return
-    change = f"It has {_count(now, 'row')}; what is published has {before:,}"
+    change = f"It has {now:,} rows instead of {before:,}"
     if now == 0:
         yield Finding("emptied", f"{change}: the export is empty.")
         return
@@ -101,19 +101,19 @@ def _rows(new: Profile, old: Profile, now: int, before: int, checks: Checks) -> 
     # small numbers vary much by chance
     beyond = before >= FEW and before - now > 4 * before**0.5 and not ordinary
     if lost >= allowed and beyond:
-        yield Finding("fewer_rows", f"{change} ({lost:.0%} fewer).")
+        yield Finding("fewer_rows", f"{change}: {lost:.0%} of them are gone.")
     elif lost > 0 and old.ended and new.ended is False:
         yield Finding(
             "cut_off", f"{change}, and its last line has no end: it looks cut off on its way."
         )
     elif lost >= allowed / 2 and beyond:
-        yield Finding("fewer_rows", f"{change} ({lost:.0%} fewer).", "warn")
+        yield Finding("fewer_rows", f"{change}: {lost:.0%} of them are gone.", "warn")
     if (
         now > before * TIMES_MORE
         and before >= FEW
         and now > TIMES_MORE * max(old.recent, default=0)
     ):
-        yield Finding("more_rows", f"{change} ({now / before:.0f} times as many).", "warn")
+        yield Finding("more_rows", f"{change}: {now / before:.0f} times as many.", "warn")
 
 
 def _sizes(new: Profile, before: int) -> Iterator[Finding]:
@@ -142,10 +142,10 @@ def _columns(new: Profile, old: Profile, checks: Checks) -> Iterator[Finding]:
         )
     left = [name for name in lost if name not in renamed]
     if left:
-        yield Finding("column_lost", f"{_columns_words(left)} missing.", level)
+        yield Finding("column_lost", f"It lacks the columns {_names(left)}.", level)
     added = [name for name in gained if name not in renamed.values()]
     if added:
-        yield Finding("column_added", f"{_columns_words(added)} new.", "warn")
+        yield Finding("column_added", f"It has new columns: {_names(added)}.", "warn")
     if not lost and not gained and names != before:
         yield Finding("columns_moved", "The columns stand in another order.", "warn")
     if new.rows == 0:
@@ -312,11 +312,6 @@ def _kind(kind: str) -> str:
     return {"table": "a table of text (CSV)", "other": "of an unknown kind"}.get(kind, kind.upper())
 
 
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
-
-
-def _columns_words(names: Sequence[str]) -> str:
+def _names(names: Sequence[str]) -> str:
     said = ", ".join(f"“{name}”" for name in names[:8])
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return f"The columns {said}{more} are" if len(names) > 1 else f"The column {said} is"
+    return f"{said}…" if len(names) > 8 else said

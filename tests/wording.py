@@ -28,7 +28,8 @@ LANGUAGES = ("fr",)
 
 #: The rooms whose sentences people read as they are: the reasons of files, datasets and errors.
 SPEAKING = (
-    "plan", "settle.py", "folder", "portal", "reconcile", "status.py", "refresh", "catalogue",
+    "plan", "verdict.py", "series.py", "inspection",
+    "settle.py", "folder", "portal", "reconcile", "status.py", "refresh", "catalogue",
     "errors.py", "retry.py", "dividing.py", "watcher", "ledger/_store.py", "ledger/place.py",
     "merge.py", "daemon/office.py", "daemon/concerns.py",
     "cli/opening.py", "cli/asking.py", "cli/looking.py", "cli/showing.py", "cli/planning.py",
@@ -39,7 +40,9 @@ LEAD = re.compile(r"^[\s!→-]+")
 #: What has the form of a sentence there, and is none: headers, journal texts, our own mistakes.
 SILENT = re.compile(
     r"^(BEGIN|PRAGMA|POST|PUT|DELETE) |multipart/|Content-Disposition|^\\s"
-    r"|private must be|a body is as long|never sent in an update|^publisher-daemon [\w -]+$"
+    r"|\(\?|^(zip|gz|xls|gpkg|jpg|tif|json|xml|html|csv)( \w+)+$|^not a zip$|^before the start$"
+    r"|^unexpected end of data$|private must be|a body is as long|never sent in an update"
+    r"|^publisher-daemon [\w -]+$"
 )
 WORD = re.compile(r"[^\W\d_]{2,}")
 

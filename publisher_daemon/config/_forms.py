@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from publisher_daemon import cron, expect
+from publisher_daemon import cron, expect, windows
 from publisher_daemon.catalogue import computed_names
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -310,6 +310,12 @@ def _match(value: str) -> str:
     return value
 
 
+def _hours(value: str) -> str:
+    if not windows.are_hours(value):
+        raise ValueError('is no stretch of the day. Write for example "08:00-18:00"')
+    return value
+
+
 def _keep(value: str) -> str:
     if value not in {"each", "latest"} and not re.fullmatch(r"last:[1-9]\d{0,4}", value):
         raise ValueError(
@@ -354,6 +360,7 @@ Heartbeat = Annotated[SecretStr, AfterValidator(_beats)]
 Listen = Annotated[str, AfterValidator(_listen)]
 PromFile = Annotated[Path, BeforeValidator(_path), AfterValidator(_prom)]
 Match = Annotated[str, Field(min_length=1), AfterValidator(_match)]
+Hours = Annotated[str, AfterValidator(_hours)]
 Keep = Annotated[str, AfterValidator(_keep)]
 Tag = Annotated[str, AfterValidator(_tag)]
 Marker = Annotated[str, AfterValidator(_marker)]

@@ -28,6 +28,7 @@ from publisher_daemon.config._forms import (
     Expect,
     Frequency,
     Heartbeat,
+    Hours,
     Keep,
     Listen,
     Marker,
@@ -152,6 +153,7 @@ class RuleSettings(_Section):
     keep: Keep = "each"
     order: tuple[_Text, ...] = ()
     when_left: Literal["keep", "withdraw"] | None = None
+    publish_after: _Text | None = None
     expect: Expect | None = None
 
     def text(self) -> str | None:
@@ -173,6 +175,7 @@ class RuleSettings(_Section):
             last=int(self.keep.partition(":")[2] or 1),
             order=self.order,
             when_left=self.when_left,
+            publish_after=self.publish_after,
             expect=self.expect,
         )
 
@@ -220,6 +223,7 @@ class FolderSettings(_Section):
     expect: Expect | None = None
     resources: tuple[RuleSettings, ...] = ()
     checks: ChecksSettings = ChecksSettings()
+    quiet_hours: tuple[Hours, ...] = ()
 
     @property
     def label(self) -> str:
@@ -246,6 +250,7 @@ class FolderSettings(_Section):
             rules=tuple(rule.rule() for rule in self.resources),
             expect=self.expect,
             checks=self.checks.checks(),
+            quiet_hours=self.quiet_hours,
         )
 
 
@@ -462,6 +467,7 @@ class Settings(BaseSettings):
             grace=self.daemon.grace,
             part_size=self.portal.part_size,
             longest_request=self.portal.longest_request,
+            timezone=self.daemon.timezone,
             yes=yes,
         )
 

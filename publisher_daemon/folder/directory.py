@@ -173,6 +173,23 @@ class Folder:
             return False
         return digest.hexdigest() == fingerprint.sha1
 
+    def embargo(self, path: str) -> str | None:
+        """What the file beside it, ``NAME.publish_after``, says; None when there is none.
+
+        One that cannot be read says "?": better too late than too early.
+        """
+        beside = os.path.join(self._watch.path, f"{path}.publish_after")  # noqa: PTH118 - bytes stay
+        try:
+            descriptor = os.open(beside, _FILE)
+        except OSError as error:
+            absent = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
+            return None if error.errno in absent else "?"
+        with os.fdopen(descriptor, "rb") as read:
+            try:
+                return read.read(100).decode("utf-8", "replace").strip() or "?"
+            except OSError:
+                return "?"
+
     def fingerprint(self, path: str, stamp: Stamp) -> Fingerprint:
         """Read the whole file, checked as ``open`` does; raises SourceChanged, FileUnreadable."""
         digest = hashlib.sha1(usedforsecurity=False)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from publisher_daemon.model import Fingerprint, SourceFile
+from publisher_daemon.model import Fingerprint, SourceFile, State, Watch
 from publisher_daemon.plan._desk import Desk
 from publisher_daemon.profile import Finding, Packed, unpacked
 from publisher_daemon.series import line_of
 from publisher_daemon.verdict import Verdict, judge, remembering
+from publisher_daemon.windows import instant, opens_at
 
 FIRST = (
     "Nothing was ever published on this dataset from here, and the folder asks for a person's yes "
@@ -29,6 +30,8 @@ def checked(
     ):
         desk.hold(file.key, "first_publication", FIRST)
         return None
+    if not (released or file.rolled_back) and _too_early(desk, file, watch):
+        return None
     if file.profile is None or watch.checks.mode == "off":
         return file.profile, ()
     sha1 = _compared_with(desk, file, before)
@@ -42,6 +45,40 @@ def checked(
         desk.hold(file.key, "check_held", verdict.sentence())
         return None
     return remembering(new, old).packed(), verdict.warnings
+
+
+def _too_early(desk: Desk, file: SourceFile, watch: Watch) -> bool:
+    """Hold what must not go out yet: its day has not come, or the folder is quiet now."""
+    if file.publish_after is not None:
+        day = instant(file.publish_after, desk.policy.timezone)
+        if day is None:
+            desk.hold(
+                file.key,
+                "embargo_unclear",
+                f"It is not to be published before “{file.publish_after}”, which is no date. Write "
+                "it as 2026-12-01 or 2026-12-01 08:00.",
+            )
+            return True
+        if desk.now < day:
+            desk.hold(
+                file.key,
+                "embargo",
+                f"It is not to be published before {file.publish_after}; then it goes by itself.",
+                day,
+                State.PENDING,
+            )
+            return True
+    opens = opens_at(desk.now, watch.quiet_hours, desk.policy.timezone)
+    if opens > desk.now:
+        desk.hold(
+            file.key,
+            "quiet_hours",
+            "Nothing is published in the quiet hours of its folder; then it goes by itself.",
+            opens,
+            State.PENDING,
+        )
+        return True
+    return False
 
 
 def _compared_with(desk: Desk, file: SourceFile, before: Fingerprint | None) -> str | None:

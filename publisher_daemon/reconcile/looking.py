@@ -32,7 +32,15 @@ from publisher_daemon.model import (
     Watch,
     Words,
 )
-from publisher_daemon.naming import default_title, portal_name, readable, rule_for, words_for
+from publisher_daemon.naming import (
+    default_title,
+    fill,
+    match,
+    portal_name,
+    readable,
+    rule_for,
+    words_for,
+)
 from publisher_daemon.profile import Packed, Profile
 from publisher_daemon.reconcile.journey import journey_of
 from publisher_daemon.reconcile.ports import Folder, Source
@@ -342,6 +350,8 @@ class Looker:
             look.files.append(replace(file, rolled_back=True))
         else:
             file = self._source(look.policy, sighting, fingerprint)
+            beside = self._folders[key.dataset, key.folder].embargo(key.path)
+            file = replace(file, publish_after=beside or file.publish_after)
             look.files.append(replace(file, profile=profile, approved=approved))
         look.changed.add(key)
 
@@ -404,6 +414,9 @@ class Looker:
             words=words,
             default_title=default,
             pinned=rule.resource if rule else None,
+            publish_after=fill(rule.publish_after, match(rule.match, path) or {})
+            if rule and rule.publish_after
+            else None,
         )
 
 

@@ -86,6 +86,9 @@ class Folder(Protocol):
     def approved(self, path: str, fingerprint: Fingerprint) -> bool:
         """Whether a person put these very bytes, under this name, in the folder for approvals."""
 
+    def embargo(self, path: str) -> str | None:
+        """What the file beside it, ``NAME.publish_after``, says; None when there is none."""
+
     def fingerprint(self, path: str, stamp: Stamp) -> Fingerprint:
         """Read the whole file, checked as ``open`` does; raises SourceChanged, FileUnreadable."""
 

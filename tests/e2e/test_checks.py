@@ -20,7 +20,7 @@ def test_an_accident_is_held_and_what_is_published_stays(producer: Producer, api
 
     (found,) = api.resources(producer.dataset)
     assert (file["state"], file["code"]) == ("held", "check_held")
-    assert "60 rows; what is published has 2,000 (97% fewer)" in file["why"]
+    assert "60 rows instead of 2,000: 97% of them are gone" in file["why"]
     assert found["checksum"]["value"] == sha1(GOOD.encode()).hexdigest()
 
 
@@ -98,4 +98,16 @@ def test_checks_are_off_where_the_folder_says_so(producer: Producer) -> None:
     producer.rules = '\n[folders.checks]\nmode = "off"\n'
     producer.drop("a.csv", b"<html>on purpose</html>")
 
+    assert producer.once()["a.csv"]["state"] == "published"
+
+
+def test_a_date_beside_the_file_holds_it_until_then(producer: Producer, api: Api) -> None:
+    (producer.folder / "a.csv.publish_after").write_text("2099-01-01 08:00\n")
+    producer.drop("a.csv", b"a;b\n1;2\n")
+
+    file = producer.once(code=None)["a.csv"]
+    assert (file["state"], file["code"]) == ("pending", "embargo")
+    assert (file["retry_at"], api.resources(producer.dataset)) == ("2099-01-01T07:00:00Z", [])
+
+    (producer.folder / "a.csv.publish_after").write_text("2020-01-01")
     assert producer.once()["a.csv"]["state"] == "published"

@@ -129,6 +129,7 @@ def decide(
 ) -> Plan:
     """Plan over these few values; every file given is there, the folder was read whole."""
     watches = more.pop("watches", (WATCH,))
+    released = more.pop("released", {})
     dataset = more.pop("dataset", None)
     there = {file.key for file in files} | {hold.key for hold in waiting}
     folder = Folderful(
@@ -140,7 +141,7 @@ def decide(
         dim=more.pop("dim", frozenset()),
     )
     record = Record(
-        {one.key: one for one in entries}, attempts, {one.key: one for one in standings}
+        {one.key: one for one in entries}, attempts, {one.key: one for one in standings}, released
     )
     shown = dataset or RemoteDataset(DATASET, "air", "Air", "https://portal.example/air")
     return plan(folder, record, Remote(shown, resources), Policy(watches=watches, **more), now)
