@@ -76,6 +76,8 @@ class Answers:
                         self._write(dataset)
             except LedgerBroken as error:
                 log.error("ledger.broken", why=error.message, hint=error.hint)  # noqa: TRY400 - the sentence says it all
+            except Exception as error:
+                log.exception("telling.failed", why=str(error))
 
     def _write(self, dataset: DatasetId) -> None:
         places = {name: where for (found, name), where in self._places.items() if found == dataset}

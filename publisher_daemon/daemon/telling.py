@@ -30,6 +30,17 @@ GATHER = 1.0
 KEY_EVERY, KEY_AGAIN = 24 * 3600.0, 600.0
 
 
+def _apart(telling: Callable[[], None]) -> None:
+    """Tell, and let nothing that goes wrong in it reach whoever publishes."""
+    try:
+        telling()
+    except LedgerBroken as error:
+        # the next pass meets it too, and ends the service
+        log.error("ledger.broken", why=error.message, hint=error.hint)  # noqa: TRY400 - the sentence says it all
+    except Exception as error:
+        log.exception("telling.failed", why=str(error))
+
+
 class Teller:
     """What follows a pass, over one configuration."""
 
@@ -92,7 +103,10 @@ class Teller:
         self._due.set()
 
     def round(self) -> None:
-        """Tell what is due now; raises LedgerBroken."""
+        """Tell what is due now; whatever fails in that is logged, and stops no publishing."""
+        _apart(self._round)
+
+    def _round(self) -> None:
         self._ask_key()
         self._concerns = self._people.round(self._key_ends)
         if self._office.settings.alerts.heartbeat and not (self._alive() or self._ready()):
@@ -103,15 +117,11 @@ class Teller:
 
     def answer(self) -> None:
         """Let the folders answer now: there will be no later."""
-        self._answers.write_all()
+        _apart(self._answers.write_all)
 
     def _rounds(self) -> None:
         while not self._stop.is_set():
-            try:
-                self.round()
-            except LedgerBroken as error:
-                # the next pass meets it too, and ends the service
-                log.error("ledger.broken", why=error.message, hint=error.hint)  # noqa: TRY400 - the sentence says it all
+            self.round()
             self._due.wait(ROUND)
             # passes come in swarms: one round for all of them
             self._stop.wait(GATHER)

@@ -6,12 +6,16 @@ import json
 import sqlite3
 import time
 
+import pytest
 from colleague import Api
 from producer import Producer
 from proxy import Proxy
 from sinks import HttpSink, MailSink
 from waiting import wait_until
 
+from publisher_daemon import daemon, log
+from publisher_daemon.config import load
+from publisher_daemon.daemon.people import People
 from publisher_daemon.log import Recent
 
 
@@ -151,3 +155,19 @@ def test_a_key_that_ends_soon_is_told_once(producer: Producer) -> None:
         assert "API key ends in less than 30 days" in told["message"]
         assert "API key ends in less than 7 days" in told["message"]
         assert "1 day\n" not in told["message"]
+
+
+def test_a_fault_in_telling_stops_no_publishing(
+    producer: Producer, api: Api, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a fault of our own")
+
+    monkeypatch.setattr(People, "round", fail)
+    producer.drop("a.csv", b"a\n")
+    settings = load(producer.configure(), {})
+    log.configure(secrets=settings.secrets())
+
+    assert daemon.once(settings) == 0
+    assert len(api.resources(producer.dataset)) == 1
+    assert '"telling.failed"' in capfd.readouterr().err
