@@ -22,6 +22,7 @@ from publisher_daemon.catalogue import (
     analysis_words,
     plan_metadata,
 )
+from publisher_daemon.errors import OutcomeUnknown
 from publisher_daemon.model import DatasetId, RemoteDataset, RemoteResource
 
 log = structlog.get_logger(__name__)
@@ -157,14 +158,17 @@ class Refresher:
         self, dataset: DatasetId, current: RemoteDataset, wanted: MetadataPlan
     ) -> RemoteDataset:
         """Send the fields, then the extras; the dataset as it is after."""
-        if wanted.publishes:
-            log.warning(
-                "dataset.published",
-                dataset=dataset,
-                why="the configuration says `private = false`",
-            )
         fields = {name: value for name, value in wanted.document.items() if name != "extras"}
-        updated = self._portal.update_dataset(dataset, fields, current) if fields else current
+        why = "the configuration says `private = false`"
+        try:
+            updated = self._portal.update_dataset(dataset, fields, current) if fields else current
+        except OutcomeUnknown:
+            if wanted.publishes:
+                why += "; the answer was lost, so it may be private still"
+                log.warning("dataset.published", dataset=dataset, why=why)
+            raise
+        if wanted.publishes:
+            log.warning("dataset.published", dataset=dataset, why=why)
         extras = next((one for one in wanted.changes if one.field == "extras"), None)
         if extras is not None:
             self._portal.identify_dataset(

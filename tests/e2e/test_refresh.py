@@ -200,6 +200,23 @@ def test_a_lost_answer_neither_publishes_nor_writes_twice(
     assert (found["private"], found["frequency"], found["tags"]) == (True, "daily", ["air"])
 
 
+def test_a_refused_publication_is_not_told_as_done_and_a_lost_one_is(
+    distant: Producer, api: Api, proxy: Proxy, portal: Sandbox
+) -> None:
+    distant.dataset = portal.new_dataset(private=True)
+    page(distant, "private = false")
+    proxy.rule("PUT /api/1/datasets/", status=403, times=1, body=b"{}")
+    proxy.rule("PUT /api/1/datasets/", lose_reply=True, times=1)
+
+    refused = distant.call("refresh")
+    lost = distant.call("refresh")
+
+    assert events(refused.stderr, "dataset.published") == []
+    (told,) = events(lost.stderr, "dataset.published")
+    assert "the answer was lost" in told["why"]
+    assert api.dataset(distant.dataset)["private"] is False
+
+
 def test_an_answer_that_says_public_is_an_alarm(
     distant: Producer, api: Api, proxy: Proxy, portal: Sandbox
 ) -> None:
