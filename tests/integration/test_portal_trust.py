@@ -6,7 +6,6 @@ import json
 import re
 import socket
 import ssl
-import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import trustme
-from scripted import Connection, Scripted, answering
+from scripted import Connection, Scripted, answering, tunnel
 from sources import Bytes, fingerprint, nothing
 
 from publisher_daemon.errors import (
@@ -302,27 +301,6 @@ def test_each_request_says_who_and_which() -> None:
 
 
 # ------------------------------------------------------------------- proxies and certificates
-
-
-def tunnel(connection: Connection) -> None:
-    """Be a proxy that only knows CONNECT."""
-    target = connection.read_head().split()[1].decode()
-    host, _, port = target.partition(":")
-    with socket.create_connection((host, int(port))) as upstream:
-        connection.sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-
-        def pump(source: socket.socket, sink: socket.socket) -> None:
-            try:
-                while data := source.recv(65536):
-                    sink.sendall(data)
-                sink.shutdown(socket.SHUT_WR)
-            except OSError:
-                return
-
-        back = threading.Thread(target=pump, args=(upstream, connection.sock), daemon=True)
-        back.start()
-        pump(connection.sock, upstream)
-        back.join(5)
 
 
 @pytest.fixture

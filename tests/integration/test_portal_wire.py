@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -90,33 +89,6 @@ def test_hears_a_refusal_before_sending_anything(stage: Stage) -> None:
     assert refused.value.status == 413
     assert "too large" in refused.value.message
     assert got in ([b""], [])
-
-
-@pytest.mark.parametrize("close", ["reset", "linger"])
-def test_hears_a_refusal_while_sending_and_stops(stage: Stage, close: str) -> None:
-    received: list[int] = []
-
-    def refusing(connection: Connection) -> None:
-        connection.read_head()
-        connection.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        received.append(len(connection.read_body(at_most=1024 * 1024)))
-        connection.answer(
-            "413 Content Too Large", b'{"message": "too large"}', "Connection: close\r\n"
-        )
-        if close == "reset":
-            connection.reset()
-        else:
-            connection.sock.shutdown(socket.SHUT_WR)
-            while got := connection.sock.recv(65536):
-                received.append(len(got))
-
-    for _ in range(5):
-        received.clear()
-        with stage.playing(refusing) as (portal, _server), pytest.raises(PortalRefused) as refused:
-            upload(portal)
-
-        assert refused.value.status == 413
-        assert sum(received) < 12 * 1024 * 1024
 
 
 def test_an_early_success_is_no_success(stage: Stage) -> None:
