@@ -33,10 +33,6 @@ _LINK = re.compile(rb"\b[a-z][a-z0-9+]{2,15}://[^\s:/@,;]{1,64}:[^\s:/@,;]{3,64}
 #: the parts that are sampled.
 ALL_SIGNS = 32 * 1024 * 1024
 OVERLAP = 400
-KNOWN = (
-    "Once published it must be taken as known to everybody: remove it, and replace it where it is "
-    "used."
-)
 
 
 class Secrets:
@@ -80,7 +76,13 @@ class Secrets:
     def findings(self) -> Iterator[Finding]:
         """What was found, without ever showing it."""
         for what, line in self._found.items():
-            seen = f"It seems to contain {what}, in line {line:,}."
-            if not self._whole:
-                seen = f"It seems to contain {what}."
-            yield Finding("secret", f"{seen} {KNOWN}")
+            why = (
+                f"It seems to contain {what}. Once published it must be taken as known to "
+                "everybody: remove it, and replace it where it is used."
+            )
+            if self._whole:
+                why = (
+                    f"It seems to contain {what}, in line {line:,}. Once published it must be "
+                    "taken as known to everybody: remove it, and replace it where it is used."
+                )
+            yield Finding("secret", why)

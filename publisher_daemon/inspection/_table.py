@@ -21,6 +21,7 @@ DELIMITERS = (";", ",", "\t", "|")
 #: How much of the values is read: all of small files, an even sample of large ones.
 SAMPLED = 2 * 1024 * 1024
 SAMPLE = 32 * 1024
+LARGE = 64 * 1024 * 1024
 #: A quote that is open for longer than this was never meant to be one.
 LONGEST_FIELD = 1024 * 1024
 #: Names of odd rows are given for the first few.
@@ -87,7 +88,9 @@ class Table:
         self._started = False
         self._wide: codecs.IncrementalDecoder | None = None
         self._bad_rows = 0
-        self._step = max(1, size // SAMPLED) if size > SAMPLED else 1
+        # of very large files, less: what the reading itself takes is to stay the most of it
+        part = SAMPLED if size < LARGE else SAMPLED // 4
+        self._step = max(1, size // part) if size > SAMPLED else 1
         self._blocks = 0
 
     # -------------------------------------------------------------------------------- reading
@@ -145,6 +148,8 @@ class Table:
             return
         if self._encoding == "ascii":
             self._encoding = "utf-8"
+        if block.isascii() and not self._decoder.getstate()[0]:
+            return
         try:
             self._decoder.decode(block)
         except UnicodeDecodeError:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from bench import sending
+from bench import checking, sending
 from bench.table import Measure
 
 MEASURES = (
     Measure("sending", "One file to a server that throws it away", sending.to_a_sink),
     Measure("memory", "Memory while a file goes up", sending.memory),
+    Measure("checks", "What a file holds, before it goes", checking.before_it_goes),
     Measure("line", "A line of 1 Gbit/s", sending.on_a_line),
     Measure("portal", "A real udata", sending.to_a_portal, whole_only=True),
 )
