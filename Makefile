@@ -44,6 +44,7 @@ storm: $(READY)  ## an hour of storms: worlds in memory, worlds on a real portal
 	@$(BIN)/python deploy/sandbox --install-only
 	@$(BIN)/python tests/storm/simulate.py --worlds 5000
 	@$(BIN)/python tests/storm/portal.py $(ARGS)
+	@$(BIN)/python tests/storm/churn.py --lives 30
 	@$(BIN)/python -m pytest -n 2 -m storm tests/fault
 
 packages: $(READY)  ## build dist/*.deb, *.rpm and the bill of materials (ARGS='--python 3.13')

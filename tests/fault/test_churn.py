@@ -1,0 +1,22 @@
+"""A short random life of a folder; ``tests/storm/churn.py`` (``make storm``) lives longer ones."""
+
+from __future__ import annotations
+
+import pytest
+from churn import Churn
+from launcher import Sandbox
+from producer import Producer
+
+from churn import Churn
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_churned_folder_ends_on_the_portal_as_it_is_and_nothing_torn_went_out(
+    producer: Producer, portal: Sandbox, seed: int
+) -> None:
+    churn = Churn(seed, portal, producer, print)
+
+    churn.run(25)
+
+    assert churn.whole
