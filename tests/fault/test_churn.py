@@ -7,8 +7,6 @@ from churn import Churn
 from launcher import Sandbox
 from producer import Producer
 
-from churn import Churn
-
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("seed", [1, 2])
