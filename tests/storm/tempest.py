@@ -69,8 +69,9 @@ FAULTS: dict[str, dict[str, Any]] = {
     "slow reply": {"delay_reply": 0.4},
 }  # fmt: skip
 NAMES = ("a.csv", "É été.csv", "sous dossier/b.csv", "c.json", "d.csv", "profond/x/y/é.csv")
-#: the last one is more than the sockets between hold: such a file is still read while it goes
-SIZES = (1, 40, 40, 1000, 1000, 70_000, 600_000, 12_000_000)
+SIZES = (1, 40, 1000, 70_000, 600_000)
+#: more than the sockets between hold: such a file is still being read while it goes
+LARGE = 12_000_000
 #: how often a person may have to come back at the end; what is not right by then is a fault
 VISITS = 8
 
@@ -167,7 +168,9 @@ class Tempest:
                 (1, self._colleague_describes), (1, self._colleague_reorders),
                 (1, self._colleague_deletes), (1, self._colleague_replaces),
             )  # fmt: skip
-        if self._random.random() < 0.7:
+        if self._random.random() < 0.1:
+            self._write_over_what_is_sent()
+        elif self._random.random() < 0.7:
             self._set_a_trap()
         self._work()
         if self._random.random() < 0.03:
@@ -185,8 +188,8 @@ class Tempest:
     def _somewhere(self) -> Path:
         return self._random.choice(self._roots) / self._random.choice(NAMES)
 
-    def _something(self) -> bytes:
-        size = self._random.choice(SIZES)
+    def _something(self, size: int | None = None) -> bytes:
+        size = size or self._random.choice(SIZES)
         return (b"%032x;" % self._random.getrandbits(128) * (size // 33 + 1))[: max(size, 33)]
 
     def _write(self) -> None:
@@ -327,6 +330,12 @@ class Tempest:
         self._proxy.rule(
             REQUESTS[kind], times=1, **{where: (120, deed) if where == "on_bytes" else deed}
         )
+
+    def _write_over_what_is_sent(self) -> None:
+        self._write_at(self._somewhere(), self._something(LARGE), "t")
+        self._tell("trap: it is written over while it goes")
+        self._proxy.rule("POST .*/upload/", times=1, on_bytes=(200_000, self._change_a_file))
+        self.outcome.faults += 1
 
     def _process(self) -> subprocess.Popen[bytes] | None:
         return self._service.process if self._service else self._running

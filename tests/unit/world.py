@@ -98,6 +98,8 @@ class World:
     said: dict[ResourceId, set[str]] = field(default_factory=dict)
     #: a title that a person wrote in a quiet moment, over ours: it must stay
     wanted: dict[ResourceId, str] = field(default_factory=dict)
+    #: renamed files, and the resource that each must take along
+    moved: dict[ResourceKey, ResourceId] = field(default_factory=dict)
     #: ours no more: the configuration named another one, or a person asked for a new one
     disowned: set[ResourceId] = field(default_factory=set)
     #: ours when the state was lost
@@ -445,6 +447,7 @@ class World:
         self.states.add(fingerprint_of(content).sha1)
         stamp = Stamp(len(content), self.serial, self.serial, self.serial)
         self.files[key] = File(content, stamp, self.now + self.rng.choice((0.0, 5.0)))
+        self._expect_no_move(key, content)
         self.say(f"folder     {key.folder}/{key.path} = {content.strip()}")
 
     def some_key(self) -> ResourceKey:
@@ -458,15 +461,58 @@ class World:
         match self.rng.choice(("write", "write", "write", "delete", "rename", "rename")):
             case "delete":
                 if self.files.pop(key, None):
+                    self.moved.pop(key, None)
                     self.say(f"folder     {key.folder}/{key.path} deleted")
             case "rename":
                 new = self.some_key()
+                if self.files and self.rng.random() < 0.7:
+                    key = self.rng.choice(sorted(self.files))
+                if self.rng.random() < 0.3:
+                    self.serial += 1
+                    new = replace(new, path=f"n{self.serial}.csv")  # no file had that name before
                 if key in self.files and key != new:
+                    self._expect_move(key, new)
                     self.files[new] = self.files.pop(key)
                     self.wanted.clear()  # another name may be another rule's
                     self.say(f"folder     {key.folder}/{key.path} -> {new.folder}/{new.path}")
             case _:
                 self.write(key, self.rng.choice(CONTENTS))
+
+    def _expect_move(self, old: ResourceKey, new: ResourceKey) -> None:
+        """A renamed file takes its resource along, where nothing else could be meant."""
+        content, entry = self.files[old].content, self.ledger.entries.get(old)
+        bytes_ = fingerprint_of(content)
+        along = self.moved.pop(old, None)
+        self._expect_no_move(new, content)
+        found = self.portal.resources.get(entry.resource) if entry else None
+        if along is None and found and entry and found.fingerprint == entry.fingerprint == bytes_:
+            along = found.id
+        known = self.ledger.entries
+        alone = (
+            new not in self.files
+            and new not in known
+            and all(one.source is None or one.source.path != new.path
+                    for one in self.portal.resources.values())
+            and all(key == old or key in self.files
+                    for key, one in known.items() if one.fingerprint == bytes_)
+            and all(key == old or key in known
+                    for key, file in self.files.items() if file.content == content)
+        )  # fmt: skip
+        ruled = {*self.pins, *(() if self.keep == "each" else (*SERIES, *ODD))}
+        free = not {old.path, new.path} & ruled and along not in self.pins.values()
+        if along and alone and free and not self.portal.late:
+            self.moved[new] = along
+
+    def _expect_no_move(self, key: ResourceKey, content: str) -> None:
+        """Another file with the same bytes, or at the old place: two things could be meant."""
+        entry = self.ledger.entries.get(key)
+        self.moved = {
+            new: resource
+            for new, resource in self.moved.items()
+            if new != key
+            and self.files[new].content != content
+            and (entry is None or entry.resource != resource)
+        }
 
     def touch_portal(self) -> None:
         """A colleague does something on the web."""
@@ -482,9 +528,12 @@ class World:
             new = self.portal.create(name, fingerprint_of(content), "person")
             self.said.setdefault(new, set()).add(name)
             self.say(f"colleague  adds {new}, {name} = {content.strip()}")
+            self._expect_no_move(ResourceKey(DATASET, "", ""), content)
             return
         target = self.rng.choice(resources)
         self.say(f"colleague  {kind} {target}")
+        if kind != "title":
+            self.moved = {key: one for key, one in self.moved.items() if one != target}
         match kind:
             case "title":
                 self.serial += 1
@@ -517,6 +566,7 @@ class World:
     def touch_settings(self) -> None:
         """The configuration is edited."""
         self.settings += 1
+        self.moved.clear()
         path = self.rng.choice(NAMES)
         match self.rng.choice(("title", "untitle", "pin", "unpin")):
             case "title":
@@ -549,6 +599,7 @@ class World:
         self.say("state      lost")
         self.counts["state_lost"] += 1
         self.inherited |= self.portal.made_by_us
+        self.moved.clear()
         self.ledger = Ledger(serial=self.ledger.serial)
         self.wanted.clear()
         self.answered.clear()

@@ -194,6 +194,9 @@ def check_converged(world: World, result: Plan) -> None:
     _check_series(world, held)
     for key in world.files.keys() - held.keys():
         _check_published(world, key)
+        kept, along = world.ledger.entries[key].resource, world.moved.get(key)
+        if along not in {None, kept}:
+            raise Broken(f"lost link: {key.path} was renamed and left {along} for {kept}")
     for sha1 in {found.sha1 for found in world.portal.resources.values()}:
         if sha1 not in world.states:
             raise Broken(f"torn: {sha1} was never a file")
