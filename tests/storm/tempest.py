@@ -207,7 +207,7 @@ class Tempest:
             draft.rename(path)
             return
         # in place: three pieces, the file open meanwhile; or only the end, appended
-        with path.open("r+b" if way == "a" and path.exists() else "wb") as out:
+        with path.open("r+b" if way in "ao" and path.exists() else "wb") as out:
             if way == "a":
                 out.seek(0, os.SEEK_END)
                 out.write(content[out.tell() :])
@@ -352,14 +352,14 @@ class Tempest:
             process.send_signal(signal.SIGTERM)
 
     def _change_a_file(self) -> None:
-        """Write over half of the largest file, without the world's own dice: they are a seed's."""
+        """Write other bytes over the largest file, without the world's dice: they are a seed's."""
         files = self._files()
         if files:
             largest = max(files, key=lambda path: path.stat().st_size)
-            whole = largest.read_bytes()
-            content = b"%d;" % time.monotonic_ns() * (len(whole) // 40) + whole[len(whole) // 2 :]
+            size = largest.stat().st_size
+            content = (b"%d;" % time.monotonic_ns() * (size // 10 + 1))[:size]
             with suppress(OSError):
-                self._write_at(largest, content, "p")
+                self._write_at(largest, content, "o")
 
     # ------------------------------------------------------------------------------- the daemon
 
