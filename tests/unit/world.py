@@ -493,8 +493,7 @@ class World:
             and new not in known
             and all(one.source is None or one.source.path != new.path
                     for one in self.portal.resources.values())
-            and all(key == old or key in self.files
-                    for key, one in known.items() if one.fingerprint == bytes_)
+            and all(key == old or one.fingerprint != bytes_ for key, one in known.items())
             and all(key == old or key in known
                     for key, file in self.files.items() if file.content == content)
         )  # fmt: skip
