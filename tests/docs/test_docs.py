@@ -41,7 +41,7 @@ def spoken(page: Path, program: str) -> set[str]:
     """The words after a program's name, in code only: in a sentence they are no commands."""
     text = page.read_text(encoding="utf-8")
     code = [*re.findall(r"`([^`\n]+)`", prose(page)), *(found[2] for found in FENCE.finditer(text))]
-    pattern = rf"^\s*(?:\$ )?(?:\S+/)?{program} ([a-z]+)"
+    pattern = rf"^\s*(?:\$ )?(?:\S+/)?{program} ([a-z][a-z-]*)"
     return {word for each in code for word in re.findall(pattern, each, re.MULTILINE)}
 
 

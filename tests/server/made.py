@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from build import ROOT, Order, build
+from build import ROOT, Order, build, fetch, own_wheel, source_date
 from roots import Release
 
 
@@ -28,6 +28,18 @@ class Made:
     ) -> tuple[Path, ...]:
         """The .deb, the .rpm and the bill of materials, for one version of Python."""
         return self._built(python, source, version, place)
+
+    def wheels(self, python: str) -> Path:
+        """A directory with everything the lock names, for that Python."""
+        wheels = self._kept / f"wheels-{python}"
+        fetch(ROOT, python, wheels)
+        return wheels
+
+    def wheel(self) -> Path:
+        """Our own wheel, in a directory of its own."""
+        place = self._out / "wheel"
+        place.mkdir(parents=True, exist_ok=True)
+        return own_wheel(ROOT, place, source_date(ROOT))
 
     def _build(
         self, python: str, source: Path, version: str | None, place: str

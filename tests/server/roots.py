@@ -36,11 +36,11 @@ class NoRoot(Exception):
     """The root cannot be made; the message says what was missing."""
 
 
-def root(release: Release) -> Path:
+def root(release: Release, packages: str = PACKAGES) -> Path:
     """The directory of the release's root, built when it is not there."""
-    recipe = hashlib.sha256(PACKAGES.encode()).hexdigest()[:8]
+    recipe = hashlib.sha256(packages.encode()).hexdigest()[:8]
     name = f"root-{release.codename}-{recipe}"
-    return environment.prepared(name, partial(_build, release)) / "root"
+    return environment.prepared(name, partial(_build, release, packages)) / "root"
 
 
 def archive() -> str:
@@ -58,10 +58,10 @@ def archive() -> str:
     raise NoRoot("this machine's apt knows no archive of Debian; on Debian: apt-get update")
 
 
-def _build(release: Release, where: Path) -> None:
+def _build(release: Release, packages: str, where: Path) -> None:
     print(f"Making a root of Debian {release.codename}, once for this machine.", flush=True)
     target = where / "root"
-    command = ["mmdebstrap", "--quiet", "--variant=apt", f"--include={PACKAGES}"]
+    command = ["mmdebstrap", "--quiet", "--variant=apt", f"--include={packages}"]
     made = subprocess.run(
         [*command, release.codename, str(target), archive()],
         capture_output=True,

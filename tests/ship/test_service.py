@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from served import FOLDER, UNIT, Served
+from served import DROPINS, FOLDER, UNIT, Served
 from waiting import wait_until
 
 SMALL = b"a;b\n1;2\n"
@@ -160,7 +160,7 @@ def test_a_folder_that_is_missing_is_told_and_stops_no_other(served: Served) -> 
 def test_folders_of_a_group_and_folders_with_an_acl_are_read(served: Served) -> None:
     group, acl = "/srv/opendata/group", "/srv/opendata/acl"
     served.server.run("mkdir", "-p", group, acl)
-    served.server.run("groupadd", "--force", "producers")
+    served.server.run("systemd-sysusers", "-", text="g producers -\n")
     served.server.run("chgrp", "producers", group)
     served.server.run("chmod", "2750", group)
     served.server.run("chmod", "0700", acl)
@@ -220,3 +220,19 @@ def test_the_sandbox_shows_the_folders_and_lets_write_the_state_only(served: Ser
     found = json.loads(served.server.path("/var/lib/publisher-daemon/probe.json").read_text())
     done = {name for name, answer in found.items() if answer in ("done", True)}
     assert done == {"write in /tmp", "read the credential", "read the folder"}, found
+
+
+def test_the_guide_leads_from_nothing_to_a_published_file(served: Served) -> None:
+    config, key = "/etc/publisher-daemon/config.toml", "/etc/publisher-daemon/api-key"
+    served.server.run("rm", "-rf", config, DROPINS)
+    made = ("init", "--url", served.portal.url, "--api-key-file", key, "--output", config)
+    served.server.run("publisher-daemon", *made)
+    written = served.server.path(config)
+    folder = f'[[folders]]\npath = "{FOLDER}"\ndataset = "{served.dataset}"\n'
+    written.write_text(written.read_text() + folder)
+    served.show_folders()
+
+    served.server.run("publisher-daemon", "check")
+    served.server.run("systemctl", "enable", "--now", UNIT)
+
+    served.until_published(served.drop("a.csv", SMALL))
