@@ -50,7 +50,7 @@ def judge(new: Profile, old: Profile | None, old_size: int | None, checks: Check
     ]
     if old is not None and old.kind == new.kind:
         found += _against(new, old, checks)
-    elif old is not None:
+    elif old is not None and {old.kind, new.kind} != {"table", "text"}:
         found.append(
             Finding("kind_changed", f"It is {_kind(new.kind)}; what is published is "
                     f"{_kind(old.kind)}.")

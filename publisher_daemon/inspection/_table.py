@@ -24,6 +24,8 @@ SAMPLE = 32 * 1024
 LARGE = 64 * 1024 * 1024
 #: A quote that is open for longer than this was never meant to be one.
 LONGEST_FIELD = 1024 * 1024
+#: Delimiters without the end of a row.
+LONGEST_ROW = 4 * 1024 * 1024
 #: Names of odd rows are given for the first few.
 FIRST_FEW = 3
 _QUOTED = re.compile(rb'"[^"]*"')
@@ -88,6 +90,7 @@ class Table:
         self._started = False
         self._wide: codecs.IncrementalDecoder | None = None
         self._bad_rows = 0
+        self._whole_rows = 0
         # of very large files, less: what the reading itself takes is to stay the most of it
         part = SAMPLED if size < LARGE else SAMPLED // 4
         self._step = max(1, size // part) if size > SAMPLED else 1
@@ -179,6 +182,9 @@ class Table:
             left = self._without_quoted(left)
         end = left.rfind(b"\n") + 1
         self._carry = left[end:] + self._carry
+        if len(self._carry) > LONGEST_ROW:
+            # no row is so long: it is no table, and memory stays flat
+            self._text, self._carry = True, b""
         self._judge(left[:end], block)
 
     def _without_quoted(self, left: bytes) -> bytes:
@@ -239,6 +245,7 @@ class Table:
                 if row == self._header or [cell.strip() for cell in row] == self._header:
                     self._repeated += 1
                     continue
+                self._whole_rows += 1
                 for values, cell in zip(self._columns, row, strict=False):
                     _note(values, cell)
                 if self._watcher is not None:
@@ -286,7 +293,8 @@ class Table:
             encoding=encoding,
             delimiter=self._delimiter or None,
             rows=None if self._text else rows,
-            columns=() if self._text else columns,
+            # a line that comes again and again is no header
+            columns=() if self._text or self._repeated > self._whole_rows else columns,
             ended=not unended,
             garbled=self._garbled,
             findings=tuple(findings),
@@ -310,7 +318,7 @@ class Table:
             )
         if rows == 0:
             yield Finding("no_rows", "It has a header and no row.", "warn")
-        if self._repeated:
+        if 0 < self._repeated < self._whole_rows / 2:
             yield Finding(
                 "header_repeated",
                 "Its header stands in it again further down: two exports were put together.",

@@ -279,3 +279,32 @@ def test_the_secret_itself_is_never_told() -> None:
 
     assert token() not in found.sentence()
     assert "line 9,802" in found.sentence()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (b"avant", b"c;d\n" * 100),
+        (b"a;b\n" * 100, b"c;d\n" * 100),
+        (b"0" * 900, b"0001" * 225),
+        (b"00000001;" * 600_000, b"00000002;" * 600_000),
+        (b"version 1", b"version 2"),
+        (b"un\n", b"deux\n"),
+    ],
+)
+def test_what_is_no_table_is_not_compared_as_one(first: bytes, second: bytes) -> None:
+    assert codes(verdict(first, None)) == set()
+    assert codes(verdict(second, first)) == set()
+
+
+def test_a_line_without_end_does_not_fill_the_memory() -> None:
+    import tracemalloc
+
+    content = b"00000001;" * 6_000_000
+    tracemalloc.start()
+    found = look.__wrapped__(content)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert (found.kind, found.rows) == ("text", None)
+    assert most < 40 * 1024 * 1024
