@@ -290,6 +290,9 @@ class Actor:
             else:
                 self._portal.identify(run.dataset, action.resource, action.identity)
                 found = replace(run.resources[action.resource], source=action.identity)
+                if found.title == entry.restore:
+                    # it was right already: nothing is left to put back
+                    entry = replace(entry, restore=None, reset_to=None)
         run.resources[found.id] = found
         run.own(entry)
         event = "resource.described" if isinstance(action, Describe) else "resource.identified"
