@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import signal
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -83,13 +84,22 @@ class Vocabulary:
         self._read_at = float("-inf")
         self._ask_at = float("-inf")
         self._extensions: frozenset[str] = frozenset()
+        self._lock = threading.Lock()
 
     def extensions(self) -> frozenset[str]:
         """What was read last; empty when it was never read."""
         return self._extensions
 
     def refresh(self, *, keep: bool = True) -> None:
-        """Read it if it is old; what the portal does not answer comes from the ledger."""
+        """Read it if it is old; what the portal does not answer comes from the ledger.
+
+        Waits for whoever is reading it, as long as a silent portal takes: a worker may, the
+        supervisor, who feeds the watchdog, may not.
+        """
+        with self._lock:
+            self._refresh(keep=keep)
+
+    def _refresh(self, *, keep: bool) -> None:
         now = self._clock()
         if now - self._read_at < VOCABULARY_AGE or now < self._ask_at:
             return

@@ -48,6 +48,8 @@ PATIENCE = 10.0
 #: A worker that neither looked for work nor sent a block for this long hangs, in seconds: hashing a
 #: huge file on a slow share, and the portal's longest silence, stay below.
 STUCK = 3600.0
+#: When a configuration that needs an answer of the portal is tried again, in seconds.
+RELOAD_AGAIN = 60.0
 #: When a metadata refresh that did not go through is tried again, in seconds.
 REFRESH_AGAIN = 60.0
 
@@ -75,6 +77,8 @@ class Daemon:
         self._heartbeat = Heartbeat(settings.daemon.state_dir)
         self._board = Noticeboard(settings.daemon.state_dir)
         self._seen: dict[int, float] = {}
+        #: when a configuration that needs the portal is tried again
+        self._reload_at = float("inf")
         self._metrics = Metrics(time.time) if settings.metrics.wanted else None
 
     def run(self) -> int:
@@ -107,16 +111,7 @@ class Daemon:
         wait = 1.0
         while not self._stop.is_set():
             try:
-                return build(
-                    settings,
-                    self._ledger,
-                    reason="publisher-daemon run",
-                    stopping=self._stop_or_reload,
-                    cut=self._out_of_patience,
-                    on_exchange=self._metrics.exchanged if self._metrics else None,
-                )
-            except PortalRefused as error:
-                raise ConfigInvalid(error.message, hint=error.hint) from error
+                return self._built(settings)
             except PortalError as error:
                 event = (
                     "credential.refused"
@@ -128,13 +123,37 @@ class Daemon:
                 wait = min(wait * 2, 60.0)
         return None
 
-    def _reloaded(self, before: Office) -> Office | None:
+    def _built(self, settings: Settings) -> Office:
+        """Build; raises ConfigInvalid, PortalError."""
+        try:
+            return build(
+                settings,
+                self._ledger,
+                reason="publisher-daemon run",
+                stopping=self._stop_or_reload,
+                cut=self._out_of_patience,
+                on_exchange=self._metrics.exchanged if self._metrics else None,
+            )
+        except PortalRefused as error:
+            raise ConfigInvalid(error.message, hint=error.hint) from error
+
+    def _reloaded(self, before: Office) -> Office:
         self._notifier.reloading(time.monotonic_ns() // 1000)
         try:
             settings = self._reload()
             if settings.metrics.wanted and self._metrics is None:
                 self._metrics = Metrics(time.time)
-            office = self._office(settings)
+            office = self._built(settings)
+        except PortalError as error:
+            # the last good one goes on serving: it needs no answer to go on
+            self._reload_at = time.monotonic() + RELOAD_AGAIN
+            log.error(  # noqa: TRY400 - the sentence says it all
+                "config.refused",
+                why=f"it names a dataset by its address, and {error.message}",
+                hint="Nothing: it is tried again each minute. Or write the dataset's id.",
+                retry_at=time.time() + RELOAD_AGAIN,
+            )
+            return before
         except ConfigInvalid as error:
             log.error("config.refused", why=error.message, hint=error.hint)  # noqa: TRY400
             return before
@@ -203,7 +222,6 @@ class Daemon:
         try:
             schedule.start()
             # watch first, then look at everything: what changes between the two is seen twice
-            office.vocabulary.refresh()
             for dataset in office.lanes:
                 lanes.wake(dataset, Reason.START)
             for worker in workers:
@@ -238,7 +256,9 @@ class Daemon:
                 office.gate.forget()
                 for dataset in office.lanes:
                     lanes.wake(dataset, Reason.START)
-            office.vocabulary.refresh() if office.gate.closed is None else None
+            if time.monotonic() >= self._reload_at:
+                self._reload_at = float("inf")
+                self._again.set()
             dead = [worker.name for worker in workers if not worker.is_alive()]
             if not watcher.is_alive():
                 dead.append("watcher")
@@ -300,6 +320,8 @@ class Daemon:
             self._fatal.append(error)
 
     def _pass(self, office: Office, lanes: Wakeups, teller: Teller, wake: Wake) -> None:
+        if office.gate.closed is None:
+            office.vocabulary.refresh()
         reason = _strongest(wake.reasons)
         hints = wake.hints
         if wake.everywhere or reason not in {Reason.EVENT, Reason.SETTLE}:

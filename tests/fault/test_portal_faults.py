@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import pytest
@@ -302,3 +303,30 @@ def test_the_support_report_has_what_the_portal_asks_for_and_not_the_key(
         assert wanted in done.stdout
     assert producer.key not in done.stdout
     assert producer.call("support", "inconnu").returncode == 1
+
+
+def test_a_reload_that_needs_an_absent_portal_keeps_the_last_good_configuration_serving(
+    producer: Producer, api: Api, portal: Sandbox
+) -> None:
+    slug = api.dataset(portal.new_dataset())["slug"]
+    (producer.home / "second").mkdir()
+    producer.drop("a.csv", b"avant")
+    with producer.start() as service:
+        service.wait_for("resource.created")
+        portal.stop_portal()
+        producer.more = (
+            f'\n[[folders]]\npath = "{producer.home / "second"}"\ndataset = "{slug}"\n'
+            'quiet = "200ms"\n'
+        )
+        producer.configure()
+        service.process.send_signal(signal.SIGHUP)
+        (refused,) = service.wait_for("config.refused")
+        sha1 = producer.drop("a.csv", b"a")
+        portal.restart()
+        wait_until(
+            lambda: set(api.sha1s(producer.dataset).values()) == {sha1}, 75, "still publishing"
+        )
+
+        assert slug in refused["why"] or "does not answer" in refused["why"]
+        service.wait_for("config.reloaded", timeout=90)
+        assert service.stop() == 0
