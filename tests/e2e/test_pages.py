@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -96,9 +97,11 @@ def test_a_reuse_that_lacks_a_word_says_which(producer: Producer, portal: Sandbo
 
 
 @pytest.fixture
-def organization(api: Api) -> str:
+def organization(api: Api) -> Iterator[str]:
     made = api.json("POST", "1/organizations/", payload={"name": "Syndicat", "description": "Un."})
-    return str(made["id"])
+    yield str(made["id"])
+    # other tests count the organizations of this key
+    api.json("DELETE", f"1/organizations/{made['id']}/")
 
 
 def test_an_organizations_description_is_kept_in_step(

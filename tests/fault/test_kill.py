@@ -130,12 +130,12 @@ def break_at_every_step(
     ("world", "call", "way", "stride"),
     [
         (Publishing, COMMIT, KILL, 1),
-        (Publishing, SEND, KILL, 1),
+        (Publishing, SEND, KILL, 2),
         (Moving, COMMIT, KILL, 1),
-        (Refreshing, COMMIT, KILL, 1),
+        (Refreshing, COMMIT, KILL, 3),
         (Refreshing, SEND, KILL, 1),
-        (Publishing, COMMIT, BROKEN, 3),
-        (Publishing, PAGE, FULL, 9),
+        (Publishing, COMMIT, BROKEN, 5),
+        (Publishing, PAGE, FULL, 40),
     ],
 )
 def test_broken_at_any_step_the_world_converges(  # noqa: PLR0917 - a table of cases

@@ -305,6 +305,7 @@ def test_the_support_report_has_what_the_portal_asks_for_and_not_the_key(
     assert producer.call("support", "inconnu").returncode == 1
 
 
+@pytest.mark.storm  # it waits for the minute after which the reload is tried again
 def test_a_reload_that_needs_an_absent_portal_keeps_the_last_good_configuration_serving(
     producer: Producer, api: Api, portal: Sandbox
 ) -> None:

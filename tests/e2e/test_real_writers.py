@@ -53,6 +53,8 @@ def only_whole_versions_go_out(
         producer.more += (
             f'[[folders]]\npath = "{producer.home / "depots" / name}"\n'
             f'dataset = "{dataset}"\nquiet = "{QUIET}s"\n'
+            # this is about whole versions; what the checks think of them is told elsewhere
+            '[folders.checks]\nmode = "off"\n'
         )
 
     def write(name: str) -> None:
