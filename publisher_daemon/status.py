@@ -202,6 +202,8 @@ class _Shelf:
 
     sightings: dict[ResourceKey, Sighting] = field(default_factory=dict)
     ignored: dict[ResourceKey, str] = field(default_factory=dict)
+    #: those that wait for their ready marker, and why
+    unmarked: dict[ResourceKey, str] = field(default_factory=dict)
     troubles: dict[str, str] = field(default_factory=dict)
 
 
@@ -242,19 +244,26 @@ def _dataset(  # noqa: PLR0917 - what one view is made of
     next_refresh: float | None,
     told: Mapping[tuple[object, object], Mapping[str, object]],
 ) -> DatasetView:
-    shelf = _Shelf()
+    shelf, found = _Shelf(), dict[Sighting, str]()
     for watch in watches:
         folder = folders[dataset, watch.name]
         try:
             shelf.sightings.update({sighting.key: sighting for sighting in folder.scan()})
+            found.update(folder.unmarked())
             shelf.ignored.update(
                 {ResourceKey(dataset, watch.name, path): why for path, why in folder.ignored()}
             )
         except FolderUnreadable as error:
             shelf.troubles[watch.name] = error.sentence
     record = ledger.read(dataset)
+    for sighting, why in found.items():
+        entry = record.entries.get(sighting.key)
+        if entry is not None and entry.stamp == sighting.stamp:
+            shelf.sightings[sighting.key] = sighting
+        else:
+            shelf.unmarked[sighting.key] = why
     names = {watch.name for watch in watches}
-    keys = {*shelf.sightings, *shelf.ignored, *record.entries, *record.standings}
+    keys = {*shelf.sightings, *shelf.unmarked, *shelf.ignored, *record.entries, *record.standings}
     files = tuple(
         _file(
             key,
@@ -317,17 +326,9 @@ def _file(
     rolled_back: bool = False,
 ) -> FileView:
     sighting = shelf.sightings.get(key)
-    known = FileView(key, State.PUBLISHED)
-    if entry is not None:
-        known = FileView(
-            key,
-            State.PUBLISHED,
-            resource=entry.resource,
-            url=entry.permalink or None,
-            sha1=entry.fingerprint.sha1 or None,
-            size=entry.fingerprint.size,
-            since=entry.published_at or None,
-        )
+    known = _known(key, entry)
+    if key in shelf.unmarked:
+        return _unmarked(known, shelf.unmarked[key], standing)
     if standing is not None:
         return _with(
             known,
@@ -355,6 +356,26 @@ def _file(
     if key in shelf.ignored:
         why = f"The file is not published any more ({shelf.ignored[key]}); its resource stays."
     return _with(known, state=State.KEPT, why=why, since=entry.gone_since or known.since)
+
+
+def _known(key: ResourceKey, entry: Entry | None) -> FileView:
+    if entry is None:
+        return FileView(key, State.PUBLISHED)
+    return FileView(
+        key,
+        State.PUBLISHED,
+        resource=entry.resource,
+        url=entry.permalink or None,
+        sha1=entry.fingerprint.sha1 or None,
+        size=entry.fingerprint.size,
+        since=entry.published_at or None,
+    )
+
+
+def _unmarked(known: FileView, why: str, standing: Standing | None) -> FileView:
+    code = "waits_for_marker"
+    since = standing.since if standing is not None and standing.code == code else None
+    return _with(known, state=State.PENDING, why=why, code=code, since=since)
 
 
 def _with(view: FileView, **changes: object) -> FileView:

@@ -198,6 +198,8 @@ def _explanation(key: ResourceKey, file: FileView, view: DatasetView | None) -> 
         "failed": ["It is tried again when the file or the settings change, or with `retry`."],
     }  # fmt: skip
     sentences = said[str(file.state)]
+    if file.code == "waits_for_marker":
+        sentences = ["Write that marker once the file is complete: it is then published at once."]
     if view is not None and view.trouble:
         sentences = [f"The whole dataset waits: {view.trouble}", *sentences]
     return sentences
@@ -214,6 +216,8 @@ def _manner(
     last = next((row.detail for row in rows if row.sha1 == file.sha1 and "parts" in row.detail), {})
     if file.state is State.PUBLISHED and last:
         return [f"It went up in {last['parts']} parts.", str(last["why"])]
+    if file.code == "waits_for_marker":
+        return []
     if file.state is State.PENDING and file.size is not None:
         policy = settings.policy({})
         found = division(file.size, ledger.line(), policy, daemon.now())

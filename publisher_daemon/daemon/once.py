@@ -148,7 +148,12 @@ def _verdict(office: Office, reports: Sequence[Report], *, stopped: bool) -> int
         return NO_CREDENTIAL if closed.credential else UNREACHABLE
     bad = {State.HELD, State.FAILED, State.PENDING}
     wrong = any(
-        report.trouble or any(standing.state in bad for standing in report.standings)
+        report.trouble
+        or any(
+            # a producer who has not finished yet is nobody's failure
+            standing.state in bad and standing.code != "waits_for_marker"
+            for standing in report.standings
+        )
         for report in reports
     )
     return SOMETHING_WRONG if wrong or stopped else OK

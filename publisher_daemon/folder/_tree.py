@@ -144,7 +144,7 @@ class Tree:
         """Whether a file, whose name is not one to ignore, is one to publish."""
         marker, name = self._marker, path.rpartition("/")[2]
         if marker and name.endswith(marker):
-            return Found(path, status, _TEMPORARY)
+            return Found(path, status, _MARKER)
         if self._some and not self._include.match(path):
             return Found(path, status, "no pattern of `include` matches it")
         if self._exclude.match(path):
@@ -160,10 +160,13 @@ class Tree:
         if marker:
             told = _stat(parent, name + marker)
             if told is None or not modes.S_ISREG(told.st_mode):
-                why = f"{readable(name + marker)} is not there yet"
+                why = f"It waits for {readable(name + marker)}, which is not there yet."
                 return Found(path, status, why, waits=True)
             if told.st_mtime_ns < status.st_mtime_ns:
-                why = f"{readable(name + marker)} is older than it"
+                why = (
+                    f"It waits for {readable(name + marker)} to be written again: the one that is "
+                    "there is older than the file."
+                )
                 return Found(path, status, why, waits=True)
         return Found(path, status, arrived=bool(marker))
 
@@ -194,6 +197,7 @@ class Tree:
 
 _NOTHING = os.stat_result([0] * 10)
 _TEMPORARY = "its name is one of temporary, hidden, lock or system files"
+_MARKER = "it is a marker, which says that another file is ready"
 _EXCLUDED = "a pattern of `exclude` matches it"
 _MOUNTED = "another file system is mounted there; watch it as a folder of its own"
 

@@ -67,6 +67,7 @@ class Folder:
         self._unobservable: frozenset[str] = frozenset()
         self._mounts: frozenset[str] = frozenset()
         self._whole = True
+        self._unmarked: list[tuple[Sighting, str]] = []
 
     # ---------------------------------------------------------------------------------- looking
 
@@ -78,6 +79,7 @@ class Folder:
         (also at the end, when the folder was replaced meanwhile), FolderStalled.
         """
         self._assess()
+        self._unmarked = []
         found = self._scan_all() if paths is None else self._scan_some(paths)
         while batch := self._patience.call(lambda: list(islice(found, BATCH))):
             yield from batch
@@ -114,17 +116,14 @@ class Folder:
             return True
 
     def ignored(self) -> Iterator[tuple[str, str]]:
-        """Files that are there and are not published: (path, why)."""
-        found = self._others(waits=False)
+        """Files that are there and are not published: (path, why); not those that wait."""
+        found = self._others()
         while batch := self._patience.call(lambda: list(islice(found, BATCH))):
             yield from batch
 
-    def unmarked(self) -> Iterator[tuple[str, str]]:
-        """Files that are published once their marker says so: (path, why)."""
-        if self._watch.ready_marker is not None:
-            found = self._others(waits=True)
-            while batch := self._patience.call(lambda: list(islice(found, BATCH))):
-                yield from batch
+    def unmarked(self) -> tuple[tuple[Sighting, str], ...]:
+        """Files the last scan met that are published once their marker says so, and why not yet."""
+        return tuple(self._unmarked)
 
     def hint_arrived(self, paths: Iterable[str]) -> None:
         """Remember that these files arrived whole (renamed, moved in), until their next change."""
@@ -292,9 +291,11 @@ class Folder:
         with self._walking(completely=True) as walk:
             some = False
             for found in self._tree.walk(walk, walk.root.descriptor, "", 0):
+                some = some or found.why is None or found.waits
                 if found.why is None:
-                    some = True
                     yield self._sighting(found, writing=found.linked, lease=not self._remote)
+                elif found.waits:
+                    self._await_marker(found)
         self._met(walk, some=some)
 
     def _scan_some(self, paths: Iterable[str]) -> Iterator[Sighting]:
@@ -349,6 +350,8 @@ class Folder:
             found = self._tree.verdict(walk, parent, path, status)
             if found.why is None:
                 yield self._asked(found, parent)
+            elif found.waits:
+                self._await_marker(found)
 
     def _narrow_directory(
         self, walk: Walk, parent: int, path: str, status: os.stat_result
@@ -364,7 +367,9 @@ class Folder:
     def _below(self, walk: Walk, descriptor: int, prefix: str) -> Iterator[Sighting]:
         """Everything below an open directory, each file asked who writes to it."""
         for found in self._tree.walk(walk, descriptor, prefix, prefix.count("/")):
-            if found.why is None:
+            if found.waits:
+                self._await_marker(found)
+            elif found.why is None:
                 rest = found.path[len(prefix) :]
                 if "/" not in rest:
                     yield self._asked(found, descriptor)
@@ -402,10 +407,14 @@ class Folder:
             remote=self._remote,
         )
 
-    def _others(self, *, waits: bool) -> Iterator[tuple[str, str]]:
+    def _await_marker(self, found: Found) -> None:
+        sighting = self._sighting(found, writing=False, lease=not self._remote)
+        self._unmarked.append((sighting, found.why or ""))
+
+    def _others(self) -> Iterator[tuple[str, str]]:
         with self._walking(completely=True) as walk:
             for found in self._tree.walk(walk, walk.root.descriptor, "", 0):
-                if found.why is not None and found.waits == waits:
+                if found.why is not None and not found.waits:
                     yield found.path, found.why
 
     # ------------------------------------------------------------------------------- single files

@@ -31,9 +31,12 @@ def follow_gone_files(desk: Desk) -> None:  # noqa: C901 - one step after the ot
     due: dict[str, list[Entry]] = defaultdict(list)
     #: those whose time has not come too: files that vanish one after the other vanish together
     going: dict[str, int] = defaultdict(int)
-    # a file of which nothing is known yet may be one that was moved
+    # a file of which nothing is known yet may be one that was moved; one that waits for somebody
+    # may wait for ever
     moving = any(
-        wait.state is State.PENDING and wait.key not in desk.record.entries
+        wait.state is State.PENDING
+        and wait.until is not None
+        and wait.key not in desk.record.entries
         for wait in desk.folder.waiting
     )
     for key, entry in sorted(desk.record.entries.items()):

@@ -226,6 +226,7 @@ class Looker:
         except FolderUnreadable as error:
             self._unreadable(look, watch.name, error)
             return
+        seen |= _await_markers(look, folder)
         look.present |= seen
         if paths is not None:
             look.present |= {key for key in _held(look.record, watch.name) if key.path not in paths}
@@ -465,6 +466,20 @@ def _not_gone(folder: Folder, absent: Iterable[ResourceKey]) -> set[ResourceKey]
         for key in absent
         if any(key.path.startswith(f"{top}/") for top in blind) or folder.exists(key.path)
     }
+
+
+def _await_markers(look: _Look, folder: Folder) -> set[ResourceKey]:
+    """Files whose producer has not said yet that they are ready; all that are there.
+
+    One that is as it was published does not wait: its marker went, as some producers have it.
+    """
+    there = set()
+    for sighting, why in folder.unmarked():
+        there.add(sighting.key)
+        entry = look.record.entries.get(sighting.key)
+        if entry is None or entry.stamp != sighting.stamp:
+            look.waiting.append(Hold(sighting.key, "waits_for_marker", why, None, State.PENDING))
+    return there
 
 
 class _Gone(Exception):

@@ -65,6 +65,9 @@ class Folder(Protocol):
         Raises as ``scan`` does.
         """
 
+    def unmarked(self) -> tuple[tuple[Sighting, str], ...]:
+        """Files the last scan met that wait for their ready marker, and why, in a sentence."""
+
     def unobservable(self) -> tuple[str, ...]:
         """Sub-directories the last complete scan could not read: nothing below them is absent."""
 

@@ -204,14 +204,22 @@ def test_with_a_ready_marker_a_file_is_there_once_the_marker_says_so(root: Path)
     folder = Folder(watch(root, ready_marker=".done"))
     put(root, "a.csv")
     assert paths(folder) == []
+    ((waits, why),) = folder.unmarked()
+    assert waits.key.path == "a.csv"
+    assert why == "It waits for a.csv.done, which is not there yet."
+    assert dict(folder.ignored()) == {}
     put(root, "a.csv.done")
     assert paths(folder) == ["a.csv"]
 
     (seen,) = folder.scan(["a.csv.done"])
     assert seen.key.path == "a.csv"
     assert seen.arrived
+    assert folder.unmarked() == ()
     os.utime(root / "a.csv.done", (1, 1))
     assert paths(folder) == []
+    assert "written again" in folder.unmarked()[0][1]
+    assert paths(folder, "a.csv.done") == []
+    assert "written again" in folder.unmarked()[0][1]
 
 
 def test_tells_who_writes_where_it_is_asked_by_name(root: Path) -> None:

@@ -223,6 +223,14 @@ def test_nothing_is_withdrawn_while_a_new_file_that_may_be_the_same_still_moves(
     assert codes(result) == ["withdraw_wait", "not_settled"]
 
 
+def test_a_new_file_that_waits_for_its_producer_keeps_no_other_waiting() -> None:
+    unmarked = Hold(key("new.csv"), "waits_for_marker", "It waits.", None, State.PENDING)
+
+    result = withdraw(1, waiting=(unmarked,))
+
+    assert kinds(result) == ["Withdraw"]
+
+
 def test_a_renamed_file_is_not_withdrawn() -> None:
     result = decide(
         source("moved.csv", "bytes 0"),
