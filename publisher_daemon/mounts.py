@@ -56,13 +56,32 @@ def mounts() -> Iterator[Mount]:
 
 def mount_of(descriptor: int) -> Mount | None:
     """The mount an open directory lies on; None where the kernel does not tell."""
+    number = _number(descriptor)
     try:
-        told = Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="utf-8")
-        found = re.search(r"^mnt_id:\s*(\d+)$", told, re.MULTILINE)
-        number = int(found[1]) if found else -1
         return next((mount for mount in mounts() if mount.id == number), None)
     except (OSError, ValueError, IndexError):
         return None
+
+
+def same(one: int, other: int) -> bool:
+    """Whether two open descriptors lie on one mount; by device where the kernel does not tell.
+
+    The device alone says too little and too much: a bind mount has the device of what it shows, and
+    an overlay gives each file that of its layer, which is not that of its directories.
+    """
+    numbers = _number(one), _number(other)
+    if None in numbers:
+        return os.fstat(one).st_dev == os.fstat(other).st_dev
+    return numbers[0] == numbers[1]
+
+
+def _number(descriptor: int) -> int | None:
+    try:
+        told = Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    found = re.search(r"^mnt_id:\s*(\d+)$", told, re.MULTILINE)
+    return int(found[1]) if found else None
 
 
 def identity(descriptor: int, mount: Mount | None) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from publisher_daemon import mounts
 from publisher_daemon.folder._names import Patterns
 from publisher_daemon.folder._root import VANISHED, Root
 from publisher_daemon.folder.source import why_not
@@ -20,6 +21,8 @@ DEEPEST = 100
 #: ``ln new final; rm new`` gives a file two names for an instant: seconds that is waited for.
 LINKED_FOR_NOW = 60.0
 
+#: to ask about a name without opening what it is
+_NAME = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: The file system itself answers no more: nothing below can be believed.
 SHARE_LOST = frozenset({errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, errno.ETIMEDOUT})
@@ -49,6 +52,8 @@ class Walk:
     blind: set[str] = field(default_factory=set)
     #: something was there and could not be read
     failed: bool = False
+    #: devices whose files lie on the root's mount: more than one when that is an overlay
+    devices: set[int] = field(default_factory=set)
 
     def cannot(self, path: str, error: OSError) -> None:
         """Note that this could not be read, unless it vanished; raises what concerns all of it."""
@@ -61,6 +66,24 @@ class Walk:
     def is_mount(self, path: str, status: os.stat_result | None = None) -> bool:
         """Whether another file system is mounted there; by name first, as a dead one hangs."""
         return path in self.mounts or (status is not None and status.st_dev != self.root.device)
+
+    def is_mounted_file(self, parent: int, path: str, status: os.stat_result) -> bool:
+        """Whether a file lies on another mount; raises OSError.
+
+        Its device does not settle that on an overlay: the first file of each device is asked.
+        """
+        if path in self.mounts:
+            return True
+        if status.st_dev == self.root.device or status.st_dev in self.devices:
+            return False
+        descriptor = os.open(path.rpartition("/")[2], _NAME, dir_fd=parent)
+        try:
+            if not mounts.same(descriptor, self.root.descriptor):
+                return True
+        finally:
+            os.close(descriptor)
+        self.devices.add(status.st_dev)
+        return False
 
 
 class Tree:
@@ -149,7 +172,7 @@ class Tree:
             return Found(path, status, "no pattern of `include` matches it")
         if self._exclude.match(path):
             return Found(path, status, _EXCLUDED)
-        if walk.is_mount(path, status):
+        if walk.is_mounted_file(parent, path, status):
             return Found(path, status, _MOUNTED)
         why = why_not(status)
         if why is not None:

@@ -450,8 +450,10 @@ class Folder:
         if stamp_of(status, remote=self._remote) != stamp:
             raise SourceChanged(f"{readable(path)} changed since it was seen.")
         why = why_not(status)
-        if why is not None or status.st_dev != root.device:
-            raise SourceChanged(f"{readable(path)} is no longer published: {why or 'it moved'}.")
+        if why is None and not mounts.same(descriptor, root.descriptor):
+            why = "another file system is mounted there"
+        if why is not None:
+            raise SourceChanged(f"{readable(path)} is no longer published: {why}.")
         if not self._remote and writer_of(descriptor) is Writer.SOMEBODY:
             raise SourceChanged(f"{readable(path)} is being written by another program.")
 

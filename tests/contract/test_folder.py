@@ -527,6 +527,77 @@ def test_another_mount_below_is_not_entered_and_hides_what_was_there(root: Path)
         subprocess.run(["umount", str(root / "a"), str(root / "d")], check=True)
 
 
+@pytest.fixture
+def layered(root: Path) -> Iterator[Path]:
+    """The folder on an overlay whose layers are of two devices, as in the root of a container."""
+    lower, upper = root.parent / "lower", root.parent / "upper"
+    for place in (lower, upper):
+        place.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "none", str(place)], check=True)
+    put(lower, "old.csv", "a/old.csv")
+    put(upper, "files/new.csv")
+    (upper / "work").mkdir()
+    layers = f"lowerdir={lower},upperdir={upper}/files,workdir={upper}/work,xino=off"
+    subprocess.run(["mount", "-t", "overlay", "-o", layers, "none", str(root)], check=True)
+    yield root
+    for place in (root, upper, lower):
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.mark.root
+def test_files_of_an_overlay_are_of_its_folder_whatever_layer_they_lie_on(layered: Path) -> None:
+    assert len({path.stat().st_dev for path in (layered, *layered.glob("*.csv"))}) == 3
+    folder = Folder(watch(layered))
+
+    assert paths(folder) == ["a/old.csv", "new.csv", "old.csv"]
+
+    for path in ("a/old.csv", "new.csv"):
+        seen = see(folder, path)
+        assert (seen.writing, seen.lease) == (False, True)
+        content = (layered / path).read_bytes()
+        assert folder.fingerprint(path, seen.stamp).sha1 == hashlib.sha1(content).hexdigest()
+    with (layered / "old.csv").open("a"):
+        assert see(folder, "old.csv").writing
+    assert not see(folder, "old.csv").writing
+
+
+@pytest.mark.root
+def test_a_file_mounted_over_one_of_an_overlay_is_not_published(layered: Path) -> None:
+    put(layered.parent, "secret.csv")
+    folder = Folder(watch(layered))
+    seen = {path: see(folder, path) for path in ("new.csv", "old.csv")}
+    paths(folder)
+    # as late as can be: after the look at everything, which reads the table of mounts
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(layered / "a")], check=True)
+    outside = str(layered.parent / "secret.csv")
+    subprocess.run(["mount", "--bind", outside, str(layered / "old.csv")], check=True)
+    put(layered, "a/late.csv")
+    try:
+        assert paths(folder, "a/late.csv", "old.csv") == []
+        with pytest.raises(SourceChanged):
+            folder.fingerprint("old.csv", seen["old.csv"].stamp)
+        assert paths(folder) == ["new.csv"]
+    finally:
+        subprocess.run(["umount", str(layered / "a"), str(layered / "old.csv")], check=True)
+
+
+@pytest.mark.root
+def test_a_file_of_the_same_device_that_is_mounted_late_is_not_published(root: Path) -> None:
+    put(root, "a.csv")
+    put(root.parent, "b.csv")
+    folder = Folder(watch(root))
+    assert paths(folder) == ["a.csv"]
+    subprocess.run(["mount", "--bind", str(root.parent / "b.csv"), str(root / "a.csv")], check=True)
+    try:
+        # the mount is not known yet, and its device is the folder's
+        seen = see(folder, "a.csv")
+        with pytest.raises(SourceChanged, match="mounted"):
+            folder.fingerprint("a.csv", seen.stamp)
+        assert paths(folder) == []
+    finally:
+        subprocess.run(["umount", str(root / "a.csv")], check=True)
+
+
 def test_a_folder_replaced_by_an_empty_one_is_not_an_emptied_one(root: Path) -> None:
     put(root, "a.csv")
     folder = Folder(watch(root))
