@@ -15,10 +15,16 @@ PLACES = ("tests", "tests/storm", "tests/server", "deploy/sandbox", "deploy/pack
 sys.path[:0] = [str(ROOT / place) for place in PLACES]
 
 import environment  # noqa: E402 - found through the line above
+import limits  # noqa: E402
 from colleague import Api  # noqa: E402 - found through the line above
 from launcher import Sandbox  # noqa: E402
 from producer import Producer  # noqa: E402
 from proxy import Proxy  # noqa: E402
+
+
+def pytest_sessionstart() -> None:
+    """Start from the machine's own settings."""
+    limits.put_back_what_was_left()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

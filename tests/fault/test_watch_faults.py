@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from colleague import Api
+from limits import limited
 from producer import Producer, Service
 from waiting import wait_until
-
-LIMITS = Path("/proc/sys/fs/inotify")
 
 
 def watch_of(producer: Producer) -> dict[str, Any]:
@@ -141,18 +138,6 @@ def test_a_disk_that_is_unmounted_and_comes_back_is_followed(producer: Producer,
             }  # fmt: skip
     finally:
         subprocess.run(["umount", "-l", str(producer.folder)], check=False)
-
-
-@contextlib.contextmanager
-def limited(name: str, value: int) -> Iterator[Path]:
-    """Lower one of the machine's limits for a moment."""
-    limit = LIMITS / name
-    before = limit.read_text()
-    limit.write_text(str(value))
-    try:
-        yield limit
-    finally:
-        limit.write_text(before)
 
 
 @pytest.mark.alone

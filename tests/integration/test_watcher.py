@@ -7,12 +7,13 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import pytest
+from limits import limited
 from waiting import wait_until
 from watchdog.observers.inotify_c import InotifyFD
 
@@ -179,8 +180,6 @@ def test_looks_at_everything_after_the_kernels_queue_ran_over(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow = InotifyFD.read_events
-    limit = Path("/proc/sys/fs/inotify/max_queued_events")
-    before = limit.read_text()
     gate = threading.Event()
 
     def held(self: InotifyFD, **options: int) -> list[object]:
@@ -188,19 +187,14 @@ def test_looks_at_everything_after_the_kernels_queue_ran_over(
         return list(slow(self, **options))
 
     monkeypatch.setattr(InotifyFD, "read_events", held)
-    limit.write_text("16")
-    try:
-        with watching(root) as (watcher, heard):
-            for number in range(200):
-                (root / f"{number}.csv").write_text("1")
-            limit.write_text(before)
-            gate.set()
+    with limited("max_queued_events", 16), watching(root) as (watcher, heard):
+        for number in range(200):
+            (root / f"{number}.csv").write_text("1")
+        gate.set()
 
-            wait_until(lambda: losses(watcher) > 0, 10, "the overflow is noticed")
-            wait_until(heard.everything, 10, "everything is looked at")
-            hears_again(heard, root)
-    finally:
-        limit.write_text(before)
+        wait_until(lambda: losses(watcher) > 0, 10, "the overflow is noticed")
+        wait_until(heard.everything, 10, "everything is looked at")
+        hears_again(heard, root)
 
 
 def test_notices_a_reader_that_died(root: Path) -> None:
@@ -285,20 +279,16 @@ def watching_polls(root: Path) -> Iterator[tuple[Watcher, Heard]]:
 def test_polls_and_says_so_when_no_instance_is_left(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limit = Path("/proc/sys/fs/inotify/max_user_instances")
-    before = limit.read_text()
     monkeypatch.setattr("publisher_daemon.watcher.posts.RETRY_FIRST", 0.2)
-    limit.write_text("0")
-    try:
+    with ExitStack() as lowered:
+        lowered.enter_context(limited("max_user_instances", 0))
         with watching(root, "auto", 0.2) as (watcher, heard):
             assert mode(watcher) == "degraded"
             assert "max_user_instances" in str(watcher.health()[0].why)
             wait_until(lambda: len(heard.wakes) >= 2, 5, "it polls instead")
-            limit.write_text(before)
+            lowered.close()
             wait_until(lambda: mode(watcher) == "events", 10, "it tries again")
             hears_again(heard, root)
-    finally:
-        limit.write_text(before)
 
 
 @pytest.mark.alone
@@ -307,19 +297,15 @@ def test_polls_and_says_so_when_sub_directories_cannot_be_watched(
 ) -> None:
     for number in range(50):
         (root / str(number)).mkdir()
-    limit = Path("/proc/sys/fs/inotify/max_user_watches")
-    before = limit.read_text()
     monkeypatch.setattr("publisher_daemon.watcher.posts.RETRY_FIRST", 0.2)
-    limit.write_text("20")
-    try:
+    with ExitStack() as lowered:
+        lowered.enter_context(limited("max_user_watches", 20))
         with watching(root, "auto", 0.2) as (watcher, heard):
             assert mode(watcher) == "degraded"
             assert "max_user_watches" in str(watcher.health()[0].why)
             wait_until(heard.everything, 5, "it polls too")
-            limit.write_text(before)
+            lowered.close()
             wait_until(lambda: mode(watcher) == "events", 10, "it tries again")
-    finally:
-        limit.write_text(before)
 
 
 def test_survives_a_wake_for_names_of_any_bytes(root: Path) -> None:
