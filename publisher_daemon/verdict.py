@@ -17,6 +17,8 @@ from publisher_daemon.profile import RECENT, Column, Finding, Level, Profile
 FRESH = 0.4
 #: Below this many rows on either side, shares mean nothing.
 FEW = 20
+#: Below this many rows, a table is a beginning or a trial: its columns may still change.
+FEW_LINES = 5
 #: A file without rows may shrink to this share of its size.
 SMALLER = 0.2
 #: Rows that multiply by this in one go are rather two exports in one.
@@ -128,7 +130,9 @@ def _sizes(new: Profile, before: int) -> Iterator[Finding]:
 def _columns(new: Profile, old: Profile, checks: Checks) -> Iterator[Finding]:
     if checks.columns == "off" or not old.rows:
         return  # a line without rows may be anything, and no header
-    level: Level = checks.columns
+    # a line or two, or a mere list, has no structure that others rely on
+    slight_table = old.rows < FEW_LINES or len(old.columns) == 1
+    level: Level = "warn" if slight_table else checks.columns
     names, before = [one.name for one in new.columns], [one.name for one in old.columns]
     lost = [name for name in before if name not in names]
     gained = [name for name in names if name not in before]

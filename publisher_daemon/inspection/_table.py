@@ -11,7 +11,7 @@ import codecs
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -293,12 +293,16 @@ class Table:
             encoding=encoding,
             delimiter=self._delimiter or None,
             rows=None if self._text else rows,
-            # a line that comes again and again is no header
-            columns=() if self._text or self._repeated > self._whole_rows else columns,
+            columns=columns if self._has_header() else (),
             ended=not unended,
             garbled=self._garbled,
             findings=tuple(findings),
         )
+
+    def _has_header(self) -> bool:
+        """Whether the first line names columns: no data, and not a line that comes again."""
+        again = self._repeated > self._whole_rows
+        return not (self._text or again or _looks_like_data([n for n in self._header if n]))
 
     def _shape(self, rows: int) -> Iterator[Finding]:
         odd, width = self._odd.total(), self._width
@@ -329,7 +333,7 @@ class Table:
             yield Finding("names_twice", f"Several of its columns are called {double}.", "warn")
         if len(names) < len(self._header):
             yield Finding("name_missing", "Some of its columns have no name.", "warn")
-        if names and all(_kind_of(name) in {"integer", "decimal", "date"} for name in names):
+        if names and _looks_like_data(names):
             yield Finding("no_header", "Its first line looks like data: no header?", "warn")
 
     def _writing(self) -> Iterator[Finding]:
@@ -434,6 +438,10 @@ def _note(values: _Values, cell: str) -> None:
 def _iso(text: str) -> str:
     day, month, year = re.split("[ T]", text, maxsplit=1)[0].split("/")
     return f"{year if len(year) == 4 else '20' + year}-{month:0>2}-{day:0>2}"
+
+
+def _looks_like_data(names: Sequence[str]) -> bool:
+    return all(_kind_of(name) in {"integer", "decimal", "date"} for name in names)
 
 
 def _column(name: str, values: _Values) -> Column:

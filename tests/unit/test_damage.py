@@ -220,14 +220,33 @@ def test_rows_and_columns_are_counted_in_every_kind_that_has_some() -> None:
         (calc(0), calc(300), "a.ods", "emptied"),
         (features(20), features(200), "a.geojson", "fewer_rows"),
         (compressed(lines(GOOD, 0, 300)), compressed(GOOD), "a.csv.gz", "fewer_rows"),
-        (b'[{"a": 1}]', b'[{"a": 1, "b": 2}]', "a.json", "column_lost"),
+        (b'[%s{"a": 1}]' % (b'{"a": 1},' * 9), b'[%s{"a": 1, "b": 2}]' % (b'{"a": 1, "b": 2},' * 9),
+         "a.json", "column_lost"),
         (features(swapped=True), features(), "a.geojson", "moved"),
     ],
-)
+)  # fmt: skip
 def test_other_kinds_are_compared_with_what_is_published_too(
     damaged: bytes, published: bytes, name: str, code: str
 ) -> None:
     assert code in codes(verdict(damaged, published, name))
+
+
+@pytest.mark.parametrize(
+    ("new", "published"),
+    [
+        (b"c,d\n3,4\n", b"a,b\n1,2\n"),  # a trial
+        (b"2;31.5\n3;32\n" * 20, b"1;30.5\n2;31\n" * 20),  # no header
+        (b"lot 2\n" + b"x\n" * 30, b"lot 1\n" + b"x\n" * 30),  # a list
+    ],
+)
+def test_what_has_no_columns_that_others_rely_on_may_change_them(
+    new: bytes, published: bytes
+) -> None:
+    assert codes(verdict(new, published)) == set()
+
+
+def test_a_header_that_is_lost_is_held() -> None:
+    assert codes(verdict(GOOD.split("\n", 1)[1].encode()))
 
 
 def test_the_bytes_that_are_looked_at_are_those_that_are_hashed() -> None:
