@@ -34,6 +34,12 @@ class Connection:
         self.head = head
         return head
 
+    def peek_head(self) -> bytes:
+        """Read up to the end of the headers, which are then read again."""
+        head = self.read_head() + b"\r\n\r\n"
+        self._rest = head + self._rest
+        return head
+
     def header(self, name: str) -> str | None:
         """Return a header of the last request."""
         for line in self.head.decode("latin-1").split("\r\n")[1:]:

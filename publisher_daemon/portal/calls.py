@@ -456,6 +456,13 @@ _UNTRUSTED = (
 )
 
 
+#: how OpenSSL names an end of the talk because of the version of TLS
+_OLD_TLS = frozenset(
+    {"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "WRONG_SSL_VERSION", "VERSION_TOO_LOW"}
+)
+_TOO_OLD = "What stands there, the portal or a proxy that reads along, must be updated."
+
+
 def _explained(error: Exception) -> _Trouble:
     chain = list(_chain(error))
 
@@ -467,6 +474,8 @@ def _explained(error: Exception) -> _Trouble:
     if untrusted := found(ssl.SSLCertVerificationError):
         reason = getattr(untrusted, "verify_message", "") or _short(untrusted)
         trouble = _Trouble(f"{through}its certificate is not trusted ({reason})", _UNTRUSTED)
+    elif (refused := found(ssl.SSLError)) and str(getattr(refused, "reason", "")) in _OLD_TLS:
+        trouble = _Trouble(f"{through}it does not speak TLS 1.2 or later", _TOO_OLD)
     elif found(socket.gaierror):
         where = "the proxy's name" if proxied else "its name"
         trouble = _Trouble(f"{where} cannot be resolved", "Check `[portal] url` and the DNS.")

@@ -7,6 +7,7 @@ import re
 import socket
 import ssl
 import traceback
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -360,6 +361,110 @@ def test_a_proxy_that_refuses_is_unreachable(secure: tuple[ssl.SSLContext, str])
             with pytest.raises(PortalUnreachable, match="proxy") as failed:
                 call(portal)
             assert "s3cret" not in repr((failed.value, failed.value.exchange))
+
+
+def guarded(connection: Connection) -> None:
+    """Be a proxy for those who know its password."""
+    known = b64encode(b"anne:p@ss:word").decode()
+    if f"Proxy-Authorization: Basic {known}\r\n".encode() not in connection.peek_head():
+        answering("407 Proxy Authentication Required")(connection)
+    else:
+        tunnel(connection)
+
+
+def test_a_proxy_that_wants_a_password_gets_it_and_the_portal_does_not(
+    secure: tuple[ssl.SSLContext, str],
+) -> None:
+    context, ca_file = secure
+    with Scripted(ME, context) as server, Scripted(guarded) as proxy:
+        through = proxy.url.replace("//", "//anne:p%40ss%3Aword@")
+        portal = Portal(server.url, KEY, ca_file=ca_file, proxy=through)
+
+        assert portal.whoami().id == "me"
+
+        portal.close()
+        assert b"proxy-auth" not in server.connections[0].head.lower()
+        with pytest.raises(PortalUnreachable, match="407") as refused:
+            read(Portal(server.url, KEY, ca_file=ca_file, proxy=through.replace("word", "wort")))
+        assert "wort" not in repr((refused.value, refused.value.exchange))
+
+
+@pytest.mark.parametrize("exempt", ["127.0.0.1", "127.0.0.0/8", "intranet.example, 127.0.0.1", "*"])
+def test_no_proxy_is_read_as_everywhere_else(
+    exempt: str, secure: tuple[ssl.SSLContext, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, ca_file = secure
+    with Scripted(ME, context) as server, Scripted(tunnel) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", exempt)
+
+        assert Portal(server.url, KEY, ca_file=ca_file).whoami().id == "me"
+        assert not proxy.connections
+
+        monkeypatch.setenv("NO_PROXY", "elsewhere.example")
+        assert Portal(server.url, KEY, ca_file=ca_file).whoami().id == "me"
+        assert len(proxy.connections) == 1
+
+
+def test_the_configured_proxy_is_used_whatever_the_environment_says(
+    secure: tuple[ssl.SSLContext, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, ca_file = secure
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    with Scripted(ME, context) as server, Scripted(tunnel) as proxy:
+        assert Portal(server.url, KEY, ca_file=ca_file, proxy=proxy.url).whoami().id == "me"
+        assert len(proxy.connections) == 1
+
+
+@pytest.mark.parametrize("proxied", [False, True], ids=["directly", "through a proxy"])
+@pytest.mark.parametrize("store", ["a file", "the system's"])
+def test_refuses_to_speak_less_than_tls_1_2(
+    *, store: str, proxied: bool, secure: tuple[ssl.SSLContext, str]
+) -> None:
+    context, ca_file = secure
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.deprecated_call():
+        context.minimum_version = ssl.TLSVersion.TLSv1
+    with pytest.deprecated_call():
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with Scripted(ME, context) as server, Scripted(tunnel) as proxy:
+        portal = Portal(
+            server.url,
+            KEY,
+            ca_file=ca_file if store == "a file" else None,
+            proxy=proxy.url if proxied else None,
+        )
+        for call in (read, write):
+            with pytest.raises(PortalUnreachable, match=re.escape("TLS 1.2")):
+                call(portal)
+
+        assert not server.connections
+
+
+def test_speaks_tls_1_2_where_the_portal_knows_no_later_one(
+    secure: tuple[ssl.SSLContext, str],
+) -> None:
+    context, ca_file = secure
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with Scripted(ME, context) as server:
+        assert Portal(server.url, KEY, ca_file=ca_file).whoami().id == "me"
+
+
+@pytest.mark.parametrize(
+    "variable", ["PYTHONHTTPSVERIFY=0", "CURL_CA_BUNDLE=", "REQUESTS_CA_BUNDLE=", "SSL_VERIFY=0"]
+)
+def test_nothing_in_the_environment_turns_verification_off(
+    variable: str, secure: tuple[ssl.SSLContext, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(*variable.split("="))
+    with Scripted(ME, secure[0]) as server:
+        with pytest.raises(PortalUnreachable, match="not trusted"):
+            read(Portal(server.url, KEY))
+
+        assert not server.connections
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
