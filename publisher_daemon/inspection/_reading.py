@@ -1,8 +1,9 @@
-"""The one reading: each block is hashed beside the look at it; containers are then looked into."""
+"""The one reading: blocks are read and hashed beside the look; containers are then looked into."""
 
 from __future__ import annotations
 
 import hashlib
+import sys
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,10 @@ from publisher_daemon.profile import Finding, Profile
 
 #: Larger blocks than for sending: half of what is found in a block is found by one comparison.
 BLOCK = 1024 * 1024
+AHEAD = 4 * BLOCK
+#: Seconds after which a thread that computes lets another go on: what only reads and hashes needs
+#: the interpreter for a moment, and would else wait for longer than its work takes.
+TURN = 0.0005
 #: What the portal's previews and its tabular API take (portal-facts §5.18), in MB.
 PREVIEWS = {"csv": 100, "gz": 100, "xls": 50, "xlsx": 12.5, "parquet": 50, "geojson": 100}
 #: An archive that says it holds this many times its own size is no data.
@@ -110,19 +115,30 @@ def inspect(
     digest = hashlib.sha1(usedforsecurity=False)
     look: _Look | None = None
     hidden = Secrets(source.size)
-    head = b""
-    # the digest lets go of the interpreter, so that it is made beside the look
+    head, is_text = b"", False
+    sys.setswitchinterval(TURN)
+    stretches = source.blocks(max(1, min(AHEAD, source.size)))
+
+    def read_on() -> list[bytes]:
+        stretch = next(stretches, None)
+        if stretch is None:
+            return []
+        digest.update(stretch)
+        return [bytes(stretch[at : at + BLOCK]) for at in range(0, len(stretch), BLOCK)]
+
+    # reading and hashing let go of the interpreter: they are a stretch ahead of the look
     with ThreadPoolExecutor(1) as beside:
-        for view in source.blocks(BLOCK):
-            block = bytes(view)
-            hashing = beside.submit(digest.update, block)
-            if look is None:
-                head = block[:4096]
-                look = _look_for(head, path, source.size, rows, hidden)
-            sampled = look.feed(block)
-            if seen_as(head) in _TEXTS:
-                hidden.feed(block, sampled=sampled)
-            hashing.result()
+        ahead = beside.submit(read_on)
+        while blocks := ahead.result():
+            ahead = beside.submit(read_on)
+            for block in blocks:
+                if look is None:
+                    head = block[:4096]
+                    is_text = seen_as(head) in _TEXTS
+                    look = _look_for(head, path, source.size, rows, hidden)
+                sampled = look.feed(block)
+                if is_text:
+                    hidden.feed(block, sampled=sampled)
     found = (look or _Nothing(source.size)).profile()
     more = [*_of_the_name(head, path, source.size), *(hidden.findings() if secrets else ())]
     archive = Archive.of(seen_as(head), path)

@@ -33,6 +33,8 @@ _LINK = re.compile(rb"\b[a-z][a-z0-9+]{2,15}://[^\s:/@,;]{1,64}:[^\s:/@,;]{3,64}
 #: the parts that are sampled.
 ALL_SIGNS = 32 * 1024 * 1024
 OVERLAP = 400
+#: Letters of “PRIVATE KEY” that many tables do without: looking for one costs nearly nothing.
+RARE = (b"V", b"K", b"Y")
 
 
 class Secrets:
@@ -61,7 +63,10 @@ class Secrets:
 
     def _rarely(self, block: bytes, *, sampled: bool) -> None:
         """Look at a block of a large file, without copying it."""
-        self._search(block, _SIGNS if sampled else _SIGNS[:1])
+        if sampled:
+            self._search(block, _SIGNS)
+        elif all(letter in block for letter in RARE):
+            self._search(block, _SIGNS[:1])
         self._search(self._tail + block[:OVERLAP], _SIGNS)
         self._tail = block[-OVERLAP:]
 

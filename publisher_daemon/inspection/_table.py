@@ -1,8 +1,9 @@
 """Tables of text: every row is counted and measured, the values of a part of them are read.
 
-All but delimiters, quotes and line ends is thrown away at once (``bytes.translate``, as fast as the
-digest itself): what is left of a sound row is always the same few bytes, and a block of sound rows
-is found sound by one comparison. Only blocks that are not are looked at row by row.
+All but delimiters, quotes, line ends and accents is thrown away at once (``bytes.translate``, as
+fast as the digest itself): the accents show the encoding, and without them what is left of a sound
+row is always the same few bytes, so that a block of sound rows is found sound by one comparison.
+Only blocks that are not are looked at row by row.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ LONGEST_FIELD = 1024 * 1024
 LONGEST_ROW = 4 * 1024 * 1024
 #: Names of odd rows are given for the first few.
 FIRST_FEW = 3
+#: Bytes that are no ASCII.
+HIGH = bytes(range(128, 256))
 _QUOTED = re.compile(rb'"[^"]*"')
 _GARBLED = re.compile("Ã[\u00a0-¿]|Â[°«»\u00a0]|â€[™œ“]|ï¿½|\ufffd")
 
@@ -104,12 +107,10 @@ class Table:
             block = self._start(block)
         if self._wide is not None:
             block = self._wide.decode(block).encode()
-        else:
-            self._check_encoding(block)
         self._read += len(block)
-        self._measure(block)
-        self._last = (self._last + block)[-SAMPLE:] if len(block) < SAMPLE else block[-SAMPLE:]
         sampled = self._step == 1 or self._blocks % max(1, self._step // 8) == 0
+        self._measure(block, exactly=sampled)
+        self._last = (self._last + block)[-SAMPLE:] if len(block) < SAMPLE else block[-SAMPLE:]
         if sampled:
             self._sample(block if self._step == 1 else block[:SAMPLE], first=self._blocks == 0)
         self._blocks += 1
@@ -143,18 +144,21 @@ class Table:
         if self._watcher is not None:
             self._watcher.header(self._header)
         keep = {ord(self._delimiter or ";"), *b'"\n\r\0'}
-        self._delete = bytes(code for code in range(256) if code not in keep)
+        self._delete = bytes(code for code in range(128) if code not in keep)
         self._good = (self._delimiter or ";").encode() * max(0, self._width - 1) + b"\n"
 
-    def _check_encoding(self, block: bytes) -> None:
-        if self._broken_at is not None or (self._encoding == "ascii" and block.isascii()):
+    def _check_encoding(self, block: bytes, left: bytes) -> None:
+        """Follow the encoding by what is left of a block; ``block`` tells what went wrong."""
+        if self._wide is not None or self._broken_at is not None:
             return
         if self._encoding == "ascii":
+            if left.isascii():
+                return
             self._encoding = "utf-8"
-        if block.isascii() and not self._decoder.getstate()[0]:
+        if left.isascii() and not self._decoder.getstate()[0]:
             return
         try:
-            self._decoder.decode(block)
+            self._decoder.decode(left)
         except UnicodeDecodeError:
             self._broken_at = self._lines + 1
             text = block.decode("utf-8", "replace")
@@ -165,9 +169,13 @@ class Table:
 
     # ------------------------------------------------------------------------------ measuring
 
-    def _measure(self, block: bytes) -> None:
+    def _measure(self, block: bytes, *, exactly: bool) -> None:
         """Count rows, and those that are not as wide as they should be."""
         left = block.translate(None, self._delete)
+        # accents that stand alone in the block do so in what is left of it, but by a rare chance
+        self._check_encoding(block, block if exactly else left)
+        if not left.isascii():
+            left = left.translate(None, HIGH)
         if self._carry:
             left = self._carry + left
             self._carry = b""

@@ -316,6 +316,21 @@ def test_what_is_no_table_is_not_compared_as_one(first: bytes, second: bytes) ->
     assert codes(verdict(second, first)) == set()
 
 
+@pytest.mark.parametrize(
+    ("odd", "encoding"),
+    [("café;1\n".encode(), "utf-8"), ("café;1\n".encode("cp1252"), "windows-1252")],
+)
+def test_one_accent_anywhere_in_a_large_table_tells_its_encoding(odd: bytes, encoding: str) -> None:
+    from publisher_daemon.inspection._table import Table
+
+    table = Table(1024 * 1024 * 1024)
+    sampled = [table.feed(b"nom;valeur\n" + b"a;1\n" * 1000)]
+    sampled += [table.feed(b"a;1\n" * 1000 + (odd if block == 7 else b"")) for block in range(12)]
+
+    assert sampled == [True, *[False] * 12]
+    assert table.profile().encoding == encoding
+
+
 def test_a_line_without_end_does_not_fill_the_memory() -> None:
     import tracemalloc
 
