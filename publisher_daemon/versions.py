@@ -124,14 +124,20 @@ class Versions:
             path.unlink(missing_ok=True)
             total -= length
 
-    def prune(self, current: Collection[str]) -> int:
-        """Drop what is too old and no longer on the portal, and what a crash left; how many."""
-        dropped = 0
+    def prune(self, published: Callable[[Collection[str]], Collection[str]]) -> int:
+        """Drop what is too old and no longer on the portal, and what a crash left; how many.
+
+        ``published`` says which of these sha1 are on the portal.
+        """
+        dropped, old = 0, dict[Path, str]()
         with suppress(OSError):
             for path in self._top.glob("??/*"):
-                sha1 = path.parent.name + path.stem
-                old = self._clock() - path.stat().st_mtime > self._age
-                if (old and sha1 not in current) or (path.suffix != ".z" and old):
+                if self._clock() - path.stat().st_mtime > self._age:
+                    old[path] = path.parent.name + path.stem
+        current = published(set(old.values())) if old else ()
+        for path, sha1 in old.items():
+            if sha1 not in current or path.suffix != ".z":
+                with suppress(OSError):
                     path.unlink(missing_ok=True)
                     dropped += 1
         return dropped

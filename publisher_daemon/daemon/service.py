@@ -41,6 +41,8 @@ log = structlog.get_logger(__name__)
 
 #: How often old history is looked for, in seconds, and how many rows go at once (milliseconds).
 PRUNE_EVERY, PRUNE_ROWS = 24 * 3600.0, 1000
+#: The same of what bytes held: each time every file is looked at, so more at once.
+PRUNE_PROFILES = 10_000
 #: How often the supervisor looks at its threads and at what the command line asks, in seconds.
 TICK = 0.5
 #: How long an upload may still run after SIGTERM before it is cut (nothing is done by a cut one).
@@ -280,13 +282,16 @@ class Daemon:
 
     def _prune(self, settings: Settings) -> None:
         """Drop what is too old: once a day, a few rows a tick, so that nobody waits."""
-        keep = settings.daemon.keep_history
-        if time.monotonic() >= self._prune_at:
-            dropped = self._ledger.prune(time.time() - keep, PRUNE_ROWS)
-            if dropped < PRUNE_ROWS:
-                self._ledger.prune_profiles(time.time() - keep)
-                open_versions(settings).prune(self._ledger.published())
-            self._prune_at = time.monotonic() + (0 if dropped == PRUNE_ROWS else PRUNE_EVERY)
+        if time.monotonic() < self._prune_at:
+            return
+        before = time.time() - settings.daemon.keep_history
+        more = (
+            self._ledger.prune(before, PRUNE_ROWS) == PRUNE_ROWS
+            or self._ledger.prune_profiles(before, PRUNE_PROFILES) == PRUNE_PROFILES
+        )
+        if not more:
+            open_versions(settings).prune(self._ledger.published)
+        self._prune_at = time.monotonic() + (0 if more else PRUNE_EVERY)
 
     def _take_requests(self, office: Office, lanes: Wakeups) -> None:
         """What the command line asked of the running service."""

@@ -12,7 +12,8 @@ import json
 import os
 import re
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from publisher_daemon.ledger.values import HistoryRow, Request
@@ -31,6 +32,7 @@ from publisher_daemon.model import (
     State,
     Words,
 )
+from publisher_daemon.naming import base_name
 
 ENTRY = (
     "dataset, folder, path, resource, sha1, size, stamp, permalink, applied, restore, reset_to, "
@@ -53,7 +55,9 @@ HISTORY = f"id, {NOTE}"
 
 Row = Sequence[Any]
 _STAMP = struct.Struct(">QqqQ")
+_OWN_NAME = "="
 _HEX = re.compile(r"[0-9a-f]{24}|[0-9a-f]{40}")
+_UUID_LENGTH = 36
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -68,10 +72,12 @@ def marks(columns: str) -> str:
 def storable(values: Iterable[object]) -> tuple[object, ...]:
     """Text that SQLite would refuse becomes bytes; everything else stays."""
     return tuple(
-        value.encode("utf-8", "surrogatepass")
-        if isinstance(value, str) and not value.isascii() and _has_surrogates(value)
-        else value
-        for value in values
+        [
+            value.encode("utf-8", "surrogatepass")
+            if isinstance(value, str) and not value.isascii() and _has_surrogates(value)
+            else value
+            for value in values
+        ]
     )
 
 
@@ -88,10 +94,12 @@ def packed(identifier: str | None) -> str | bytes | None:
     """An id or a checksum in half the room; what does not look like one stays text."""
     if identifier is None:
         return None
-    if _HEX.fullmatch(identifier):
+    # the length first: a million are asked
+    if len(identifier) == _UUID_LENGTH:
+        if _UUID.fullmatch(identifier):
+            return bytes.fromhex(identifier.replace("-", ""))
+    elif _HEX.fullmatch(identifier):
         return bytes.fromhex(identifier)
-    if _UUID.fullmatch(identifier):
-        return bytes.fromhex(identifier.replace("-", ""))
     return identifier
 
 
@@ -105,6 +113,10 @@ def unpacked(cell: Any) -> Any:
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
+#: few, and asked for at each row
+_dataset_cell = lru_cache(packed)
+
+
 def path_cell(path: str | None) -> bytes | None:
     """A path as the bytes it has on the disk."""
     return None if path is None else os.fsencode(path)
@@ -112,7 +124,7 @@ def path_cell(path: str | None) -> bytes | None:
 
 def key_cells(key: ResourceKey) -> tuple[object, ...]:
     """The three columns that name a file."""
-    return packed(key.dataset), key.folder, os.fsencode(key.path)
+    return _dataset_cell(key.dataset), key.folder, os.fsencode(key.path)
 
 
 def _key(row: Row) -> ResourceKey:
@@ -154,25 +166,25 @@ def _words_cell(words: Words) -> str:
 # -------------------------------------------------------------------------------------------- rows
 
 
-def entry_cells(entry: Entry) -> tuple[object, ...]:
-    """The columns of ENTRY."""
+def entry_cells(entry: Entry, links: Mapping[str, int]) -> tuple[object, ...]:
+    """The columns of ENTRY; ``links`` numbers how permalinks begin."""
     return (
         *key_cells(entry.key), packed(entry.resource), *_bytes_cells(entry.fingerprint),
-        _stamp_cell(entry.stamp), _link_cell(entry), _words_cell(entry.applied), entry.restore,
+        _stamp_cell(entry.stamp), _link_cell(entry, links), _applied_cell(entry), entry.restore,
         entry.reset_to, entry.gone_since, entry.published_at,
     )  # fmt: skip
 
 
-def entry(row: Row) -> Entry:
-    """From the columns of ENTRY."""
-    resource = ResourceId(unpacked(row[3]))
+def entry(row: Row, start: Callable[[int], str]) -> Entry:
+    """From the columns of ENTRY; ``start`` says how the permalinks of that number begin."""
+    resource, key = ResourceId(unpacked(row[3])), _key(row)
     return Entry(
-        key=_key(row),
+        key=key,
         resource=resource,
         fingerprint=Fingerprint(unpacked(row[4]), row[5]),
         stamp=_stamp(row[6]),
-        permalink=_link(text(row[7]), resource),
-        applied=_words(row[8]),
+        permalink=_link(text(row[7]), resource, start),
+        applied=_applied(row[8], key),
         restore=text(row[9]),
         reset_to=text(row[10]),
         gone_since=row[11],
@@ -180,15 +192,37 @@ def entry(row: Row) -> Entry:
     )
 
 
-def _link_cell(entry: Entry) -> str:
-    """A permalink ends with the resource's id, which is there already: the last letter says so."""
+def link_start(entry: Entry) -> str | None:
+    """How its permalink begins, when its end is the resource's id; else None."""
     if entry.permalink.endswith(entry.resource):
-        return f"{entry.permalink.removesuffix(entry.resource)}*"
-    return f"{entry.permalink}."
+        return entry.permalink[: -len(entry.resource)]
+    return None
 
 
-def _link(cell: str, resource: ResourceId) -> str:
+def _link_cell(entry: Entry, links: Mapping[str, int]) -> str:
+    """What is not there already: the last letter says what follows it."""
+    start = link_start(entry)
+    return f"{entry.permalink}." if start is None else f"{links[start]}#"
+
+
+def _link(cell: str, resource: ResourceId, start: Callable[[int], str]) -> str:
+    if cell.endswith("#"):
+        return f"{start(int(cell[:-1]))}{resource}"
+    # the first version wrote the beginning itself
     return f"{cell[:-1]}{resource}" if cell.endswith("*") else cell[:-1]
+
+
+def _applied_cell(entry: Entry) -> str:
+    """The words; most files have their own name as title, and nothing else is said of them."""
+    words = entry.applied
+    alone = words.description is None and words.type is None and words.schema is None
+    if alone and words.title == base_name(entry.key.path):
+        return _OWN_NAME
+    return _words_cell(words)
+
+
+def _applied(cell: str, key: ResourceKey) -> Words:
+    return Words(title=base_name(key.path)) if cell == _OWN_NAME else _words(cell)
 
 
 def intent_cells(attempt: Attempt) -> tuple[object, ...]:

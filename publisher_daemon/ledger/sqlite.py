@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from publisher_daemon.ledger import _rows
+from publisher_daemon.ledger._links import Links
 from publisher_daemon.ledger._store import Store, Writing
 from publisher_daemon.ledger.values import DatasetFacts, HistoryRow, Request
 from publisher_daemon.model import (
@@ -35,10 +36,18 @@ from publisher_daemon.profile import Packed
 
 #: Rows read at once of a folder that may have a million.
 AT_ONCE = 5000
+#: Values in one statement (SQLite's own limit is 32,766).
+_MOST_VALUES = 30_000
 
 #: Parcels this old (in seconds) are of files that are gone; the portal keeps no part so long.
 _LOST_PARCEL = 7 * 86400.0
+#: REPLACE drops the resource's row of another file too: two files cannot own one resource, so that
+#: one is gone, or was overruled
+_PUT = f"INSERT OR REPLACE INTO entry ({_rows.ENTRY}) VALUES ({_rows.marks(_rows.ENTRY)})"  # noqa: S608 - our own words
+_NOTE = f"INSERT INTO history ({_rows.NOTE}) VALUES ({_rows.marks(_rows.NOTE)})"  # noqa: S608 - our own words
 _THIS_FILE = "dataset=? AND folder=? AND path=?"
+_UNSTAND = f"DELETE FROM standing WHERE {_THIS_FILE}"  # noqa: S608 - our own words
+_UNPARCEL = f"DELETE FROM parcel WHERE {_THIS_FILE} AND sha1=?"  # noqa: S608 - our own words
 #: The instants that waits count from or end at; NULL stays NULL.
 _WAITED = {
     "attempt": ("started_at", "sent_at"),
@@ -52,6 +61,7 @@ class Ledger:
 
     def __init__(self, state_dir: Path, *, read_only: bool = False) -> None:
         self._store = Store(state_dir, read_only=read_only)
+        self._links = Links(self._store)
 
     def close(self) -> None:
         """Close every connection."""
@@ -66,7 +76,7 @@ class Ledger:
     def read(self, dataset: DatasetId) -> Record:
         """All that is known of one dataset, at one instant."""
         with self._store.snapshot():
-            entries = map(_rows.entry, self._of(dataset, _rows.ENTRY, "entry"))
+            entries = map(self._links.entry, self._of(dataset, _rows.ENTRY, "entry"))
             attempts = map(_rows.attempt, self._of(dataset, _rows.ATTEMPT, "attempt"))
             standings = map(_rows.standing, self._of(dataset, _rows.STANDING, "standing"))
             released = map(_rows.released, self._of(dataset, _rows.RELEASED, "released"))
@@ -133,7 +143,7 @@ class Ledger:
             f"SELECT {_rows.ENTRY} FROM entry WHERE {_THIS_FILE}",  # noqa: S608 - our own words
             _rows.key_cells(key),
         )
-        return _rows.entry(rows[0]) if rows else None
+        return self._links.entry(rows[0]) if rows else None
 
     def standing_counts(self) -> dict[tuple[DatasetId, str, State], tuple[int, float]]:
         """How many files of each folder stand where, and since when the first of them does."""
@@ -167,7 +177,7 @@ class Ledger:
             f"SELECT {_rows.ENTRY} FROM entry WHERE resource=?",  # noqa: S608 - our own words
             (_rows.packed(resource),),
         )
-        return _rows.entry(rows[0]).key if rows else None
+        return self._links.entry(rows[0]).key if rows else None
 
     def history(
         self,
@@ -205,18 +215,37 @@ class Ledger:
                 (older_than, batch),
             ).rowcount
 
-    def published(self) -> set[str]:
-        """The sha1 of everything that is on the portal because of us."""
-        rows = self._store.rows("SELECT DISTINCT sha1 FROM entry")
-        return {str(_rows.unpacked(row[0])) for row in rows}
-
-    def prune_profiles(self, older_than: float) -> None:
-        """Forget what bytes held that have not been published for so long."""
-        with self._store.write() as writing:
-            writing.do(
-                "DELETE FROM profile WHERE at<? AND sha1 NOT IN (SELECT sha1 FROM entry)",
-                (older_than,),
+    def published(self, among: Collection[str]) -> set[str]:
+        """Those of these sha1 that are on the portal because of us; reads every entry."""
+        asked, found = sorted(among), set[str]()
+        for start in range(0, len(asked), _MOST_VALUES):
+            some = [_rows.packed(sha1) for sha1 in asked[start : start + _MOST_VALUES]]
+            marks = ", ".join("?" for _ in some)
+            rows = self._store.rows(
+                f"SELECT DISTINCT sha1 FROM entry WHERE sha1 IN ({marks})",  # noqa: S608 - our own words
+                some,
             )
+            found |= {str(_rows.unpacked(row[0])) for row in rows}
+        return found
+
+    def prune_profiles(self, older_than: float, batch: int = 1000) -> int:
+        """Forget what bytes held that have not been published for so long; how many, as ``prune``.
+
+        Which they are takes a look at every entry: it is taken before the transaction, in which
+        nobody else could write.
+        """
+        rows = self._store.rows(
+            "SELECT sha1 FROM profile WHERE at<? AND sha1 NOT IN (SELECT sha1 FROM entry) LIMIT ?",
+            (older_than, batch),
+        )
+        if rows:
+            with self._store.write() as writing:
+                # what is published again meanwhile is of today
+                writing.each(
+                    "DELETE FROM profile WHERE sha1=? AND at<?",
+                    ((row[0], older_than) for row in rows),
+                )
+        return len(rows)
 
     def rewind(self, dataset: DatasetId, seconds: float) -> None:
         """Move what is waited for so many seconds back, as the clock was."""
@@ -276,15 +305,43 @@ class Ledger:
         detail: Mapping[str, object] | None = None,
     ) -> None:
         """Write the entry, close the attempt, add a history row, clear the file's standing."""
+        self._links.meet([entry])
         with self._store.write() as writing:
-            _put(writing, entry)
+            self._put(writing, entry)
             _close(writing, attempt)
             _delete(writing, "standing", entry.key)
-            writing.do(
-                f"DELETE FROM parcel WHERE {_THIS_FILE} AND sha1=?",  # noqa: S608 - our own words
-                (*_rows.key_cells(entry.key), _rows.packed(entry.fingerprint.sha1)),
-            )
+            writing.do(_UNPARCEL, _parcel_cells(entry))
             _note(writing, entry, now=now, action=action, detail=detail)
+
+    def adopt(
+        self, entries: Collection[Entry], *, now: float, details: Iterable[Mapping[str, object]]
+    ) -> None:
+        """What ``finish`` does without an attempt, of many files at once: ``resource.adopted``.
+
+        Each commit waits for the disk; a dataset that is found again has thousands of files.
+        """
+        self._links.meet(entries)
+        with self._store.write() as writing:
+            writing.each(_PUT, map(self._links.cells, entries))
+            writing.each(_UNSTAND, (_rows.key_cells(entry.key) for entry in entries))
+            writing.each(_UNPARCEL, map(_parcel_cells, entries))
+            writing.each(
+                _NOTE,
+                (
+                    _rows.note_cells(
+                        entry.key,
+                        at=now,
+                        action="resource.adopted",
+                        resource=entry.resource,
+                        fingerprint=entry.fingerprint,
+                        detail=detail,
+                    )
+                    for entry, detail in zip(entries, details, strict=True)
+                ),
+            )
+
+    def _put(self, writing: Writing, entry: Entry) -> None:
+        writing.do(_PUT, self._links.cells(entry))
 
     def close_attempt(
         self,
@@ -337,10 +394,11 @@ class Ledger:
 
     def rename(self, old: ResourceKey, entry: Entry, *, now: float) -> None:
         """Move the entry of ``old`` to ``entry.key``."""
+        self._links.meet([entry])
         with self._store.write() as writing:
             _delete(writing, "entry", old)
             _delete(writing, "standing", old)
-            _put(writing, entry)
+            self._put(writing, entry)
             path = os.fsencode(old.path).decode(errors="backslashreplace")
             detail = {"old_folder": old.folder, "old_path": path}
             _note(writing, entry, now=now, action="resource.renamed", detail=detail)
@@ -354,12 +412,13 @@ class Ledger:
             ).fetchone()
             _delete(writing, "entry", key)
             _delete(writing, "standing", key)
-            _note(writing, _rows.entry(row) if row else key, now=now, action=action)
+            _note(writing, self._links.entry(row) if row else key, now=now, action=action)
 
-    def touch(self, entry: Entry) -> None:
-        """Rewrite an entry without history."""
+    def touch(self, *entries: Entry) -> None:
+        """Rewrite entries without history."""
+        self._links.meet(entries)
         with self._store.write() as writing:
-            _put(writing, entry)
+            writing.each(_PUT, map(self._links.cells, entries))
 
     def stand(self, standings: Iterable[Standing], cleared: Iterable[ResourceKey] = ()) -> None:
         """Remember why these files are not as they should be; forget it for the cleared ones."""
@@ -538,10 +597,8 @@ def _delete(writing: Writing, table: str, key: ResourceKey) -> None:
     )
 
 
-def _put(writing: Writing, entry: Entry) -> None:
-    # REPLACE drops the resource's row of another file too: two files cannot own one resource, so
-    # that one is gone, or was overruled
-    _insert(writing, "INSERT OR REPLACE", "entry", _rows.ENTRY, _rows.entry_cells(entry))
+def _parcel_cells(entry: Entry) -> tuple[object, ...]:
+    return (*_rows.key_cells(entry.key), _rows.packed(entry.fingerprint.sha1))
 
 
 def _close(writing: Writing, attempt: Attempt | int | None) -> None:

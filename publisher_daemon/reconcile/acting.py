@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -92,6 +92,24 @@ class Actor:
         """Do one action: True when something changed. Raises StopPass when nothing else can."""
         with bound_contextvars(journey=run.journey(action_key(action))):
             return self._apply(run, action)
+
+    def adopt(self, run: Pass, actions: Sequence[Adopt]) -> None:
+        """Remember all of these, which answer no attempt, at once."""
+        self._ledger.adopt(
+            [action.entry for action in actions],
+            now=self._clock(),
+            details=[{"why": action.why} for action in actions],
+        )
+        for action in actions:
+            run.own(action.entry)
+            run.done.append(action)
+            log.info(
+                "resource.adopted",
+                path=readable(action.entry.key.path),
+                journey=run.journey(action.entry.key),
+                resource_id=action.entry.resource,
+                why=action.why,
+            )
 
     def _apply(self, run: Pass, action: Action) -> bool:
         try:
@@ -332,12 +350,20 @@ class Actor:
         now, path = self._clock(), readable(action_key(action).path)
         match action:
             case Adopt():
-                event = "attempt.adopted" if action.attempt is not None else "resource.adopted"
                 self._ledger.finish(
-                    action.attempt, action.entry, now=now, action=event, detail={"why": action.why}
+                    action.attempt,
+                    action.entry,
+                    now=now,
+                    action="attempt.adopted",
+                    detail={"why": action.why},
                 )
                 run.own(action.entry)
-                log.info(event, path=path, resource_id=action.entry.resource, why=action.why)
+                log.info(
+                    "attempt.adopted",
+                    path=path,
+                    resource_id=action.entry.resource,
+                    why=action.why,
+                )
             case Rename():
                 self._ledger.rename(action.old, action.entry, now=now)
                 if unverified := run.unverified.pop(action.old, None):

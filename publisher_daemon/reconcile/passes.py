@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -52,6 +52,8 @@ log = structlog.get_logger(__name__)
 #: Plans a pass makes before it leaves the rest to the next one: adopt, rename, replace, describe,
 #: and one more that finds nothing to do.
 MAX_TURNS = 6
+#: Adoptions committed together: more would keep the other datasets' writers waiting.
+MOST_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,9 +266,13 @@ class Reconciler:
             result = plan(run.folderful(), record, remote, run.policy, self._clock())
             self._tell_drifts(result)
             acted = False
-            for action in result.actions:
+            for action in _together(result.actions):
                 if self._stopping():
                     raise StopPass("the daemon is stopping", None, "stopping")
+                if isinstance(action, tuple):
+                    self._actor.adopt(run, action)
+                    acted = True
+                    continue
                 if run.read_only is not None and isinstance(action, Upload | Replace):
                     self._failures.fail(run, action.file, run.read_only)
                     continue
@@ -304,6 +310,22 @@ class Reconciler:
         run.remote = Remote(found, resources)
         self._shown[run.dataset] = found
         run.stale = False
+
+
+def _together(actions: Iterable[Action]) -> Iterator[Action | tuple[Adopt, ...]]:
+    """The actions in their order, and of adoptions that follow each other many at a time."""
+    some: list[Adopt] = []
+    for action in actions:
+        alone = not isinstance(action, Adopt) or action.attempt is not None
+        if some and (alone or len(some) == MOST_AT_ONCE):
+            yield tuple(some)
+            some = []
+        if isinstance(action, Adopt) and not alone:
+            some.append(action)
+        else:
+            yield action
+    if some:
+        yield tuple(some)
 
 
 def _without_grace(record: Record, answered: set[int]) -> Record:

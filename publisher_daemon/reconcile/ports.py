@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -247,6 +247,11 @@ class Ledger(Protocol):
         detail: Mapping[str, object] | None = None,
     ) -> None:
         """Write the entry, close the attempt, add a history row, clear the file's standing."""
+
+    def adopt(
+        self, entries: Collection[Entry], *, now: float, details: Iterable[Mapping[str, object]]
+    ) -> None:
+        """What ``finish`` does without an attempt, of many files in one transaction."""
 
     def close_attempt(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,6 +18,7 @@ from publisher_daemon.model import (
     DatasetId,
     Entry,
     Fingerprint,
+    Parcel,
     Record,
     ResourceId,
     ResourceKey,
@@ -25,6 +27,7 @@ from publisher_daemon.model import (
     State,
     Words,
 )
+from publisher_daemon.profile import Packed
 
 DATASET = DatasetId("5bbb6d6cff66bd4dc17bfd5a")
 KEY = ResourceKey(DATASET, "air", "2026/mesures.csv")
@@ -115,6 +118,10 @@ OTHER = ResourceKey(DATASET, "air", "2026/autre.csv")
         entry(resource=UUID),
         entry(permalink=""),
         entry(permalink="https://portal.example/*"),
+        entry(permalink="https://portal.example/#"),
+        entry(permalink="7#"),
+        entry(applied=Words(title="mesures.csv")),
+        entry(applied=Words(title="=")),
         entry(stamp=None, applied=Words(), restore=None, reset_to=None, gone_since=7.5),
         entry(ResourceKey(DATASET, "air", "\udce9t\udce9.csv")),
         entry(ResourceKey(DatasetId("slug"), "\udcff", "a"), restore="\ud800", reset_to="\udcff"),
@@ -324,6 +331,25 @@ def test_old_history_goes_a_few_rows_at_a_time(ledger: Ledger) -> None:
     assert [row.at for row in ledger.history()] == [4.0, 3.0]
 
 
+def test_what_bytes_held_is_forgotten_once_they_are_long_gone(ledger: Ledger) -> None:
+    sums = [f"{number:040x}" for number in range(4)]
+    for at, sha1 in enumerate(sums):
+        ledger.begin(KEY, "upload", now=at, fingerprint=Fingerprint(sha1, 1), profile=Packed(b"p"))
+    ledger.touch(entry(fingerprint=Fingerprint(sums[0], 1)))
+
+    assert ledger.prune_profiles(3.0, batch=1) == 1
+    assert ledger.prune_profiles(3.0, batch=2) == 1
+    assert ledger.prune_profiles(3.0, batch=2) == 0
+    assert set(ledger.profiles(sums)) == {sums[0], sums[3]}
+
+
+def test_says_which_of_some_bytes_are_published(ledger: Ledger) -> None:
+    ledger.touch(entry())
+
+    assert ledger.published({BYTES.sha1, "b" * 40}) == {BYTES.sha1}
+    assert ledger.published(set()) == set()
+
+
 def test_each_request_is_given_once(ledger: Ledger, tmp_path: Path) -> None:
     asking = Ledger(tmp_path)
     version = ledger.changed()
@@ -398,6 +424,36 @@ def test_gives_the_files_of_a_folder_in_byte_order_however_many(
     stamp = (STAMP.size, STAMP.mtime_ns, STAMP.ctime_ns, STAMP.inode)
     assert found == sorted(
         [(os.fsencode(name), stamp, False) for name in names] + [(b"gone.csv", None, True)]
+    )
+
+
+def test_many_are_adopted_at_once(ledger: Ledger) -> None:
+    parcel = Parcel(KEY, UUID, Fingerprint("c" * 40, 9), 4, "It is large.", 1.0, prefix="d" * 40)
+    ledger.stand([standing(), standing(OTHER)])
+    ledger.keep_parcel(parcel)
+
+    ledger.adopt([entry(), entry(OTHER, resource="r2")], now=7.0, details=[{"why": "a"}, {}])
+
+    record = ledger.read(DATASET)
+    assert set(record.entries) == {KEY, OTHER}
+    assert record.standings == {}
+    rows = {row.key: row for row in ledger.history(dataset=DATASET)}
+    assert rows[KEY].action == rows[OTHER].action == "resource.adopted"
+    assert (rows[KEY].at, dict(rows[KEY].detail)) == (7.0, {"why": "a"})
+    # parts of other bytes than those that are there now may still be put together
+    assert ledger.parcel(KEY) == parcel
+    ledger.adopt([entry(fingerprint=Fingerprint("c" * 40, 9))], now=8.0, details=[{}])
+    assert ledger.parcel(KEY) is None
+
+
+def test_a_link_written_by_the_first_version_is_read(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.touch(entry())
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite3")) as older:
+        older.execute("UPDATE entry SET permalink='https://old.example/r/*'")
+        older.commit()
+
+    assert (
+        ledger.read(DATASET).entries[KEY].permalink == f"https://old.example/r/{entry().resource}"
     )
 
 

@@ -38,7 +38,7 @@ keys = st.builds(
     st.sampled_from(["air", "eau\udcff"]),
     st.sampled_from(["a.csv", "sub/é.csv", "\udce9.csv"]),
 )
-words = st.builds(Words, *[st.none() | texts] * 4)
+words = st.builds(Words, *[st.none() | texts | st.just("a.csv")] * 4)
 #: a checksum is digits, of whatever kind the portal gives
 sums = st.text("0123456789abcdef", min_size=40, max_size=40) | st.text("09afAF-", max_size=6)
 fingerprints = st.builds(Fingerprint, sums, sizes)
@@ -131,6 +131,12 @@ class Life(RuleBasedStateMachine):
         number = attempt.id if attempt and by_number else attempt
         self.ledger.finish(number, entry, now=1.0, action="resource.created")
         self.twin.finish(attempt, entry, action="resource.created")
+
+    @rule(some=st.lists(entries, max_size=4))
+    def adopt(self, some: list[Entry]) -> None:
+        self.ledger.adopt(some, now=1.0, details=[{}] * len(some))
+        for entry in some:
+            self.twin.finish(None, entry, action="resource.adopted")
 
     @rule(data=st.data())
     def close_attempt(self, data: st.DataObject) -> None:
