@@ -8,7 +8,7 @@ longer when they are above 8 MiB (uploading.md §4). Parts are for what one requ
 | it is no larger than a part | one request |
 | parts of these bytes are on the portal, young enough | the parts that are missing |
 | a request of this size, or a smaller one, was refused (413) | parts, smaller than that |
-| at the measured rate it would take longer than a set time | parts |
+| at the measured rate, or the set one, it would take longer than a set time | parts |
 | a request for it was cut before | parts |
 | none of these | one request |
 """
@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from publisher_daemon.model import Fingerprint, Line, Parcel, Policy
+from publisher_daemon.pacing import limit_at
 
 MIB = 1024 * 1024
 #: Below it the number of requests is what costs; above 8 MiB udata's own work explodes.
@@ -47,8 +48,10 @@ def division(size: int, line: Line, policy: Policy, now: float) -> Parts | None:
         return None
     if refused is not None and size >= refused:
         return Parts(part, f"The portal refused a request of {mib(refused)} for its size.")
-    if line.rate and size / line.rate > policy.longest_request:
-        return Parts(part, too_slow(size, line.rate, policy))
+    limit = limit_at(now, policy)
+    rate = min((one for one in (line.rate, limit) if one), default=None)
+    if rate and size / rate > policy.longest_request:
+        return Parts(part, too_slow(size, rate, policy))
     return None
 
 

@@ -200,6 +200,13 @@ class Policy:
     part_size: int = 4 * 1024 * 1024
     #: seconds: a file that would take longer goes up in parts
     longest_request: float = 900.0
+    #: bytes a second that all uploads together may take; None: as many as the line does
+    max_upload: float | None = None
+    #: stretches of the day in which that holds; empty: always
+    max_upload_hours: tuple[str, ...] = ()
+    #: files from this size on, in bytes, only go out in these stretches of the day; empty: always
+    large_file: int = 1_000_000_000
+    large_file_hours: tuple[str, ...] = ()
     #: of embargoes and quiet hours
     timezone: str = "UTC"
     #: a person said yes to a large withdrawal

@@ -150,6 +150,11 @@ class Wakeups:
             self._busy.discard(dataset)
             self._condition.notify_all()
 
+    def forget(self) -> None:
+        """Drop every turn that was asked for; what was handed out is still to be given back."""
+        with self._condition:
+            self._turns.clear()
+
     def close(self) -> None:
         """Hand out nothing more, and let whoever waits go."""
         with self._condition:

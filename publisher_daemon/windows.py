@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -43,17 +43,38 @@ def opens_at(now: float, quiet_hours: Sequence[str], timezone: str) -> float:
     return at
 
 
+def within(now: float, hours: Sequence[str], timezone: str) -> bool:
+    """Whether the instant lies in one of these stretches of the day."""
+    zone = ZoneInfo(timezone)
+    return any(_end_of(now, each, zone) is not None for each in hours)
+
+
+def begins_at(now: float, hours: Sequence[str], timezone: str) -> float:
+    """The first instant from now on that lies in one of these; ``now`` when it does, or of none."""
+    zone = ZoneInfo(timezone)
+    to_come = [
+        max(start, now)
+        for each in hours
+        for start, stop in _stretches(now, each, zone)
+        if stop > now
+    ]
+    return min(to_come, default=now)
+
+
 def _end_of(at: float, hours: str, zone: ZoneInfo) -> float | None:
-    """When the quiet hours end that this instant lies in; None when it lies in none."""
+    """When the hours end that this instant lies in; None when it lies in none."""
+    return next((stop for start, stop in _stretches(at, hours, zone) if start <= at < stop), None)
+
+
+def _stretches(at: float, hours: str, zone: ZoneInfo) -> Iterator[tuple[float, float]]:
+    """The stretches of the day before, of the day itself and of the day after."""
     begin, end = hours.split("-")
     day = datetime.fromtimestamp(at, zone).date()
-    for first in (day - timedelta(days=1), day):
+    for first in (day - timedelta(days=1), day, day + timedelta(days=1)):
         start = datetime.combine(first, time.fromisoformat(begin), zone)
         last = first if end > begin else first + timedelta(days=1)
         if end == "24:00":
             stop = datetime.combine(last + timedelta(days=1), time(), zone)
         else:
             stop = datetime.combine(last, time.fromisoformat(end), zone)
-        if start.timestamp() <= at < stop.timestamp():
-            return stop.timestamp()
-    return None
+        yield start.timestamp(), stop.timestamp()

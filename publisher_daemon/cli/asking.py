@@ -73,7 +73,9 @@ def do_release(arguments: argparse.Namespace) -> int:
 
 
 #: What a person may let through once they have looked.
-CHECKS = frozenset({"check_held", "first_publication", "embargo", "quiet_hours"})
+CHECKS = frozenset(
+    {"check_held", "first_publication", "embargo", "quiet_hours", "large_file_hours"}
+)
 
 
 def _release(ledger: Ledger, watch: Watch, standing: Standing) -> None:

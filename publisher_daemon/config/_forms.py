@@ -19,12 +19,15 @@ from publisher_daemon.catalogue import computed_names
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMG])(bit|B)/s")
 _DATASET_ID = re.compile(r"[0-9a-f]{24}")
 _SLUG = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PART = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*\}")
 _BRACES = re.compile(r"\{([A-Za-z_]{4,20})(?:[:+][^{}]*)?\}")
 COMPUTED = ("today", "files", "last_publication", "earliest", "latest")
+#: bytes a second
+_SLOWEST = 8000.0
 _API_PATH = re.compile(r"(?:/api/[12])?/*")
 
 #: the ids of `/datasets/frequencies/` (udata 17.18)
@@ -81,6 +84,18 @@ def _size(value: object) -> int:
     raise ValueError(
         'is not a size. Write a number and a unit, like "500MB", "2GB", or a number of bytes'
     )
+
+
+def _rate(value: object) -> float:
+    found = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
+    bits = {"bit": 1.0, "B": 8.0}
+    rate = float(found[1]) * 1000.0 ** " kMG".index(found[2]) * bits[found[3]] / 8 if found else 0.0
+    # below, a single block would take longer than the portal waits for it
+    if rate < _SLOWEST:
+        raise ValueError(
+            'is not a rate of at least 64 kbit/s. Write for example "10 Mbit/s", or "2.5 MB/s"'
+        )
+    return rate
 
 
 def _share(value: object) -> float:
@@ -338,6 +353,7 @@ def _marker(value: str) -> str:
 
 
 Size = Annotated[int, BeforeValidator(_size)]
+Rate = Annotated[float, BeforeValidator(_rate)]
 Duration = Annotated[float, BeforeValidator(_seconds), AfterValidator(_positive)]
 DurationOrZero = Annotated[float, BeforeValidator(_seconds), AfterValidator(_not_negative)]
 Share = Annotated[float, BeforeValidator(_share)]

@@ -39,6 +39,7 @@ from publisher_daemon.config._forms import (
     PortalUrl,
     PromFile,
     Proxy,
+    Rate,
     Resource,
     Share,
     Size,
@@ -99,6 +100,10 @@ class DaemonSettings(_Section):
     keep_history: Duration = 730 * 86400.0
     keep_versions: DurationOrZero = 90 * 86400.0
     versions_quota: Size = 2_000_000_000
+    max_upload: Rate | None = None
+    max_upload_hours: tuple[Hours, ...] = ()
+    large_file: Size = 1_000_000_000
+    large_file_hours: tuple[Hours, ...] = ()
 
 
 class MetricsSettings(_Section):
@@ -467,6 +472,10 @@ class Settings(BaseSettings):
             grace=self.daemon.grace,
             part_size=self.portal.part_size,
             longest_request=self.portal.longest_request,
+            max_upload=self.daemon.max_upload,
+            max_upload_hours=self.daemon.max_upload_hours,
+            large_file=self.daemon.large_file,
+            large_file_hours=self.daemon.large_file_hours,
             timezone=self.daemon.timezone,
             yes=yes,
         )
@@ -477,7 +486,7 @@ class Settings(BaseSettings):
             mode="json",
             include={
                 "portal": {"url"},
-                "daemon": {"timezone", "on_drift", "grace"},
+                "daemon": {"timezone", "on_drift", "grace", "large_file", "large_file_hours"},
                 "folders": True,
                 "datasets": True,
                 "organizations": True,

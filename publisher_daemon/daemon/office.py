@@ -33,6 +33,7 @@ from publisher_daemon.portal import Portal
 from publisher_daemon.profile import Profile
 from publisher_daemon.reconcile import Gate, Reconciler
 from publisher_daemon.reconcile.creating import Creator, NewDataset
+from publisher_daemon.reconcile.flowing import Transfers
 from publisher_daemon.reconcile.metadata import Refreshed
 from publisher_daemon.reconcile.ports import Source
 from publisher_daemon.refresh import Refreshes
@@ -192,6 +193,7 @@ def build(
     stopping: Callable[[], bool] = lambda: False,
     cut: Callable[[], bool] = lambda: False,
     on_exchange: Callable[[Exchange], None] | None = None,
+    transfers: Transfers | None = None,
 ) -> Office:
     """Put the rooms together; raises ConfigInvalid, PortalError (only to find out slugs).
 
@@ -232,6 +234,9 @@ def build(
         cut=cut,
         inspect=_inspect,
         versions=open_versions(settings),
+        # one worker stays free for short work
+        long_places=max(1, settings.daemon.workers - 1),
+        transfers=transfers,
     )
     refreshes = Refreshes(settings, pinned, portal, ledger, folders, keep=pin)
     return Office(

@@ -113,6 +113,7 @@ def _settle_all(  # noqa: C901 - one loop with its threads reads best in one pla
 #: is tried a second time: udata answers it to two uploads of one name within one second.
 _SOON = {
     "not_settled": 3,
+    "its_turn": 3,
     "being_written": 3,
     "outcome_unknown": 3,
     "unknown_outcome": 2,

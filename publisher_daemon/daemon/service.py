@@ -47,6 +47,8 @@ PRUNE_PROFILES = 10_000
 TICK = 0.5
 #: How long an upload may still run after SIGTERM before it is cut (nothing is done by a cut one).
 PATIENCE = 10.0
+#: How long the workers may take to end before those of a new configuration begin, in seconds.
+HANDOVER = 2.0
 #: A worker that neither looked for work nor sent a block for this long hangs, in seconds: hashing a
 #: huge file on a slow share, and the portal's longest silence, stay below.
 STUCK = 3600.0
@@ -79,6 +81,9 @@ class Daemon:
         self._heartbeat = Heartbeat(settings.daemon.state_dir)
         self._board = Noticeboard(settings.daemon.state_dir)
         self._seen: dict[int, float] = {}
+        #: workers of an earlier configuration that still have an upload under way
+        self._retired: set[threading.Thread] = set()
+        self._lanes = Wakeups(time.monotonic)
         #: when a configuration that needs the portal is tried again
         self._reload_at = float("inf")
         self._metrics = Metrics(time.time) if settings.metrics.wanted else None
@@ -184,11 +189,18 @@ class Daemon:
 
     def _stop_or_reload(self) -> bool:
         self._gets_on()
-        return self._stop.is_set() or self._again.is_set() or bool(self._fatal)
+        return (
+            self._stop.is_set()
+            or self._again.is_set()
+            or bool(self._fatal)
+            or threading.current_thread() in self._retired
+        )
 
     def _serve(self, office: Office) -> None:
         """Run the threads over one configuration until a stop, a reload or a death."""
-        lanes = Wakeups(time.monotonic)
+        lanes = self._lanes
+        # what a worker of an earlier configuration still sends stays its own: no two ever meet
+        lanes.forget()
 
         def wake(
             dataset: DatasetId, folder: str, paths: frozenset[str] | None, arrived: frozenset[str]
@@ -232,12 +244,18 @@ class Daemon:
             self._notifier.ready(_serving(office))
             self._supervise(office, lanes, watcher, workers, schedule)
         finally:
-            lanes.close()
             schedule.stop()
             watcher.stop()
-            for worker in workers:
-                worker.join(PATIENCE + 20.0)
+            self._retire(workers)
             teller.stop()
+
+    def _retire(self, workers: Sequence[threading.Thread]) -> None:
+        """Let the workers end; after a reload, what is under way goes on beside the new ones."""
+        self._retired = {worker for worker in self._retired | set(workers) if worker.is_alive()}
+        going_on = not self._stop.is_set() and not self._fatal
+        until = time.monotonic() + (HANDOVER if going_on else PATIENCE + 20.0)
+        for worker in self._retired:
+            worker.join(max(0.0, until - time.monotonic()))
 
     def _supervise(
         self,
@@ -365,11 +383,15 @@ def _strongest(reasons: frozenset[Reason]) -> Reason:
     return next(reason for reason in _BY_STRENGTH if reason in reasons)
 
 
+#: What only has to be looked at again where it is.
+_OF_ITSELF = frozenset({"not_settled", "being_written", "empty", "never_settles", "its_turn"})
+
+
 def _unsettled(report: Report) -> tuple[Hint, ...] | None:
     """Where to look again when only settling files are due; None when all must be looked at."""
     paths: dict[str, set[str]] = {}
     for standing in report.standings:
-        if standing.code in {"not_settled", "being_written", "empty", "never_settles"}:
+        if standing.code in _OF_ITSELF:
             paths.setdefault(standing.key.folder, set()).add(standing.key.path)
         elif standing.not_before is not None:
             return None

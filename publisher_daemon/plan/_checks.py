@@ -7,7 +7,7 @@ from publisher_daemon.plan._desk import Desk
 from publisher_daemon.profile import Finding, Packed, unpacked
 from publisher_daemon.series import line_of
 from publisher_daemon.verdict import Verdict, judge, remembering
-from publisher_daemon.windows import instant, opens_at
+from publisher_daemon.windows import begins_at, instant, opens_at
 
 FIRST = (
     "Nothing was ever published on this dataset from here, and the folder asks for a person's yes "
@@ -78,7 +78,26 @@ def _too_early(desk: Desk, file: SourceFile, watch: Watch) -> bool:
             State.PENDING,
         )
         return True
-    return False
+    return _too_large_now(desk, file)
+
+
+def _too_large_now(desk: Desk, file: SourceFile) -> bool:
+    """Hold a large file until the hours that are set for such files."""
+    policy = desk.policy
+    if file.fingerprint.size < policy.large_file:
+        return False
+    begins = begins_at(desk.now, policy.large_file_hours, policy.timezone)
+    if begins <= desk.now:
+        return False
+    desk.hold(
+        file.key,
+        "large_file_hours",
+        f"Files from {policy.large_file / 1e9:g} GB on only go out in the hours set for them "
+        f"({', '.join(policy.large_file_hours)}); then it goes by itself.",
+        begins,
+        State.PENDING,
+    )
+    return True
 
 
 def _compared_with(desk: Desk, file: SourceFile, before: Fingerprint | None) -> str | None:

@@ -41,8 +41,10 @@ from publisher_daemon.naming import (
     rule_for,
     words_for,
 )
+from publisher_daemon.pacing import LONG
 from publisher_daemon.profile import Packed, Profile
 from publisher_daemon.reconcile.journey import journey_of
+from publisher_daemon.reconcile.longs import LongPlaces
 from publisher_daemon.reconcile.ports import Folder, Source
 from publisher_daemon.series import AMONG_NEWER, Predecessors, line_of, set_aside
 from publisher_daemon.settle import Memory, settle
@@ -53,6 +55,11 @@ Read = tuple[Fingerprint, Packed | None]
 
 log = structlog.get_logger(__name__)
 
+#: When what waits for its turn is looked at again, in seconds.
+TURN_EVERY = 15.0
+ITS_TURN = (
+    "It takes long to publish, and as many long ones as may are under way; then it goes by itself."
+)
 #: More differences than this, and looking at everything is cheaper than at each.
 MOST_PATHS = 10_000
 #: Digests remembered for files that are read but not published yet (held, waiting for the portal).
@@ -98,8 +105,12 @@ class Looker:
         monotonic: Callable[[], float],
         *,
         profiles: Callable[[Iterable[str]], Mapping[str, Packed]],
+        longs: LongPlaces,
+        takes: Callable[[int], float],
         inspect: Inspect | None = None,
     ) -> None:
+        self._longs = longs
+        self._takes = takes
         self._folders = folders
         self._profiles = profiles
         self._inspect = inspect
@@ -304,8 +315,7 @@ class Looker:
             look.waiting.append(Hold(waiting.key, waiting.code, waiting.why, until, state))
         if settled.recheck_at is not None:
             look.recheck(wall + max(0.0, settled.recheck_at - now))
-        for sighting in settled.ready:
-            self._read(look, sighting)
+        self._read_all(look, dataset, settled.ready)
         self._look_where_they_came_from(look)
         self._roll_back_gone(look)
         if look.audit:
@@ -313,6 +323,21 @@ class Looker:
                 self._source(look.policy, sighting, entry.fingerprint)
                 for sighting, entry in look.unchanged
             )
+
+    def _read_all(self, look: _Look, dataset: DatasetId, ready: Iterable[Sighting]) -> None:
+        """Read what is still; what is too much without a place for long work waits for one."""
+        work, may = 0.0, True
+        for sighting in ready:
+            standing = look.record.standings.get(sighting.key)
+            waits = standing is not None and standing.state is State.HELD and not standing.forced
+            work += 0.0 if waits else self._takes(sighting.stamp.size)
+            if may and work > LONG:
+                may = self._longs.enter(dataset)
+            if may or waits:
+                self._read(look, sighting)
+            else:
+                until = self._clock() + TURN_EVERY
+                look.waiting.append(Hold(sighting.key, "its_turn", ITS_TURN, until, State.PENDING))
 
     def _look_where_they_came_from(self, look: _Look) -> None:
         """Where a new file has a published file's bytes, see whether that one is gone: a renaming.

@@ -36,11 +36,14 @@ from publisher_daemon.model import (
     Upload,
 )
 from publisher_daemon.naming import readable
+from publisher_daemon.pacing import limit_at, takes
 from publisher_daemon.plan import plan
 from publisher_daemon.reconcile.acting import Actor
 from publisher_daemon.reconcile.clock import gone_back
 from publisher_daemon.reconcile.failures import Failures
+from publisher_daemon.reconcile.flowing import Throttle, Transfers
 from publisher_daemon.reconcile.gate import Gate
+from publisher_daemon.reconcile.longs import LongPlaces
 from publisher_daemon.reconcile.looking import Inspect, Looker
 from publisher_daemon.reconcile.ports import Folder, Ledger, Portal, Versions
 from publisher_daemon.reconcile.sending import Sender
@@ -90,6 +93,9 @@ class Reconciler:
         inspect: Inspect | None = None,
         new_parcel: Callable[[], str] = lambda: str(uuid.uuid4()),
         versions: Versions | None = None,
+        long_places: int = 1,
+        transfers: Transfers | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._portal = portal
         self._ledger = ledger
@@ -100,25 +106,38 @@ class Reconciler:
         self._audit_every = audit_every
         self._stopping = stopping
         self._failures = Failures(ledger, gate, clock, jitter)
+        throttle = Throttle(lambda: limit_at(clock(), policy()), monotonic, sleep)
+        sender = Sender(
+            portal,
+            ledger,
+            clock=clock,
+            monotonic=monotonic,
+            new_parcel=new_parcel,
+            stopping=stopping,
+            throttle=throttle,
+            transfers=Transfers() if transfers is None else transfers,
+        )
+        self._longs = LongPlaces(long_places)
         self._actor = Actor(
             portal=portal,
             ledger=ledger,
             folders=folders,
             failures=self._failures,
-            sender=Sender(
-                portal,
-                ledger,
-                clock=clock,
-                monotonic=monotonic,
-                new_parcel=new_parcel,
-                stopping=stopping,
-            ),
+            sender=sender,
             clock=clock,
             jitter=jitter,
             cut=cut,
             versions=versions,
         )
-        self._looker = Looker(folders, clock, monotonic, profiles=ledger.profiles, inspect=inspect)
+        self._looker = Looker(
+            folders,
+            clock,
+            monotonic,
+            profiles=ledger.profiles,
+            longs=self._longs,
+            takes=lambda size: takes(size, sender.line(), throttle.rate()),
+            inspect=inspect,
+        )
         self._audited: dict[DatasetId, float] = {}
         self._shown: dict[DatasetId, RemoteDataset] = {}
         self._told: set[tuple[ResourceKey, str, str, str]] = set()
@@ -127,6 +146,12 @@ class Reconciler:
 
     def run(self, dataset: DatasetId, reason: Reason, hints: Sequence[Hint] = ()) -> Report:
         """Make one pass; raises LedgerBroken only."""
+        try:
+            return self._run(dataset, reason, hints)
+        finally:
+            self._longs.leave(dataset)
+
+    def _run(self, dataset: DatasetId, reason: Reason, hints: Sequence[Hint]) -> Report:
         pass_id, started = self._new_id(), self._clock()
         with structlog.contextvars.bound_contextvars(dataset=dataset, pass_id=pass_id):
             policy = self._policy_for(dataset)
@@ -202,6 +227,7 @@ class Reconciler:
         policy = self._policy_for(dataset)
         record = self._ledger.read(dataset)
         seen = self._looker.look(policy, record, (), audit=True, once=True)
+        self._longs.leave(dataset)
         run = Pass(dataset, Reason.ASKED, policy, record, seen)
         self._read_remote(run)
         remote = run.remote

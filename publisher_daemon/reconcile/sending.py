@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -49,6 +49,7 @@ from publisher_daemon.model import (
     SourceFile,
 )
 from publisher_daemon.naming import readable
+from publisher_daemon.reconcile.flowing import Flow, Throttle, Transfer, Transfers
 from publisher_daemon.reconcile.ports import Ledger, Portal, Source
 from publisher_daemon.reconcile.turn import Pass, StopPass
 
@@ -82,6 +83,8 @@ class Sender:
         monotonic: Callable[[], float],
         new_parcel: Callable[[], str],
         stopping: Callable[[], bool],
+        throttle: Throttle,
+        transfers: Transfers,
     ) -> None:
         self._portal = portal
         self._ledger = ledger
@@ -89,6 +92,8 @@ class Sender:
         self._monotonic = monotonic
         self._new_parcel = new_parcel
         self._stopping = stopping
+        self._throttle = throttle
+        self._transfers = transfers
         self._lock = threading.Lock()
         self._line: Line | None = None
 
@@ -105,11 +110,13 @@ class Sender:
         Raises Divided when they must go in parts after all: ask again, with a new attempt.
         """
         try:
-            parcel = self._parcel(run, file)
-            if parcel is None:
-                return Sent(self._in_one_request(run, attempt, source, file, target), {})
-            found = self._in_parts(run, attempt, source, file, target, parcel)
-            return Sent(found, {"parts": parcel.total, "why": parcel.why})
+            with self._transfers.under_way(file.key, source.size, self._monotonic()) as transfer:
+                parcel = self._parcel(run, file)
+                if parcel is None:
+                    found = self._in_one_request(run, attempt, source, file, target, transfer)
+                    return Sent(found, {})
+                found = self._in_parts(run, attempt, source, file, target, parcel, transfer)
+                return Sent(found, {"parts": parcel.total, "why": parcel.why})
         except OutcomeUnknown as error:
             if error.status == 500:  # udata's own answer: it is at rest
                 run.answered.add(attempt.id)
@@ -117,20 +124,22 @@ class Sender:
 
     # -------------------------------------------------------------------------------- one request
 
-    def _in_one_request(
+    def _in_one_request(  # noqa: PLR0917 - as send, and who shows it
         self,
         run: Pass,
         attempt: Attempt,
         source: Source,
         file: SourceFile,
         target: ResourceId | None,
+        transfer: Transfer,
     ) -> RemoteResource:
         def before_last_byte() -> None:
-            self._measured(metered.taken, metered.seconds, run.policy)
+            self._measured(flow.taken, flow.seconds_of_line(), run.policy)
             self._ledger.sent(attempt, now=self._clock())
 
-        metered = _Metered(source, self._monotonic, run.policy)
-        sending = (metered, file.fingerprint, file.name, before_last_byte)
+        judge = _Judge(source.size, run.policy)
+        flow = Flow(source, self._throttle, transfer, self._monotonic, judge)
+        sending = (flow, file.fingerprint, file.name, before_last_byte)
         try:
             if target is None:
                 return self._portal.upload(run.dataset, *sending)
@@ -147,11 +156,11 @@ class Sender:
                 raise
             raise Divided(refused.message) from refused
         except PortalUnreachable as error:
-            if not isinstance(error, PortalBusy) and metered.taken:
+            if not isinstance(error, PortalBusy) and flow.taken:
                 self._divide(
                     run,
                     file,
-                    f"The request for it was cut after {mib(metered.taken)} ({error.message}).",
+                    f"The request for it was cut after {mib(flow.taken)} ({error.message}).",
                 )
             raise
 
@@ -190,7 +199,7 @@ class Sender:
         )
         return parcel
 
-    def _in_parts(  # noqa: PLR0917 - as send, and the parcel
+    def _in_parts(  # noqa: PLR0917 - as send, the parcel, and who shows it
         self,
         run: Pass,
         attempt: Attempt,
@@ -198,6 +207,7 @@ class Sender:
         file: SourceFile,
         target: ResourceId | None,
         parcel: Parcel,
+        transfer: Transfer,
     ) -> RemoteResource:
         digest = hashlib.sha1(usedforsecurity=False)
         if parcel.sent:
@@ -212,8 +222,11 @@ class Sender:
             else:
                 digest = hashlib.sha1(usedforsecurity=False)
                 parcel = self._begun(file, parcel.part_size, parcel.why)
+        # the last one whose end was let go may have been lost: it goes again
+        transfer.skipped = parcel.stretch(max(parcel.sent - 1, 0))[0]
+        flow = Flow(source, self._throttle, transfer, self._monotonic)
         try:
-            parcel = self._send_parts(run, source, file, target, parcel, digest)
+            parcel = self._send_parts(run, flow, file, target, parcel, digest)
         except PortalRefused as refused:
             if refused.status != 413:
                 raise
@@ -236,14 +249,13 @@ class Sender:
     def _send_parts(  # noqa: PLR0917 - as _in_parts, and the sha1 of what is there
         self,
         run: Pass,
-        source: Source,
+        flow: Flow,
         file: SourceFile,
         target: ResourceId | None,
         parcel: Parcel,
         digest: hashlib._Hash,
     ) -> Parcel:
         """Send what is missing; returns the parcel with everything sent. Raises PortalError."""
-        # the last one whose end was let go may have been lost: it goes again
         first = max(parcel.sent - 1, 0)
         resent = parcel.sent > 0
         #: the parcel as it was at the first of the parts that may not be there
@@ -251,14 +263,13 @@ class Sender:
         try:
             for index in range(first, parcel.total):
                 self._go_on()
-                began = self._monotonic()
                 part = _Part(self._ledger, self._clock, parcel, index, digest)
                 doubt: OutcomeUnknown | None = None
                 # udata says 500 of a part that it has, so one more 500 is taken for that
                 for _ in range(1 if resent and index == first else 2):
                     part.begin()
                     doubt = self._portal.put_part(
-                        run.dataset, target, parcel, index, source, file.name, part.see, part.keep
+                        run.dataset, target, parcel, index, flow, file.name, part.see, part.keep
                     )
                     if doubt is None:
                         break
@@ -266,7 +277,7 @@ class Sender:
                 if doubt is None:
                     doubted = None
                     start, stop = parcel.stretch(index)
-                    self._measured(stop - start, self._monotonic() - began, run.policy)
+                    self._measured(stop - start, flow.seconds_of_line(), run.policy)
                 elif doubted is None:
                     doubted = parcel
                 else:
@@ -359,49 +370,21 @@ class _TooSlow(Exception):
         self.rate = rate
 
 
-class _Metered:
-    """A source that knows how fast it is read, and ends a request that would take too long."""
+class _Judge:
+    """Ends a request that would take too long."""
 
-    def __init__(self, source: Source, monotonic: Callable[[], float], policy: Policy) -> None:
-        self._source = source
-        self._monotonic = monotonic
+    def __init__(self, size: int, policy: Policy) -> None:
+        self._size = size
         self._policy = policy
-        self._began = monotonic()
-        self._judged = source.size <= policy.part_size
-        #: bytes given out
-        self.taken = 0
+        self._judged = size <= policy.part_size
 
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return self._source.size
-
-    @property
-    def seconds(self) -> float:
-        """Since the first byte was asked for."""
-        return self._monotonic() - self._began
-
-    def blocks(
-        self, size: int = 256 * 1024, start: int = 0, stop: int | None = None
-    ) -> Iterator[memoryview]:
-        """The bytes, counted."""
-        self._began = self._monotonic()
-        for block in self._source.blocks(size, start, stop):
-            if not self._judged and self.seconds >= JUDGED_AFTER:
-                # once: later, what is sent already weighs more than what parts would save
-                self._judged = True
-                if is_too_slow(self.size, self.taken, self.seconds, self._policy):
-                    raise _TooSlow(self.taken / self.seconds)
-            yield block
-            self.taken += len(block)
-
-    def read_at(self, offset: int, size: int) -> bytes:
-        """The bytes from there, as many as there are up to ``size``."""
-        return self._source.read_at(offset, size)
-
-    def check(self) -> None:
-        """Raise SourceChanged if the file moved."""
-        self._source.check()
+    def __call__(self, taken: int, seconds: float) -> None:
+        if self._judged or seconds < JUDGED_AFTER:
+            return
+        # once: later, what is sent already weighs more than what parts would save
+        self._judged = True
+        if is_too_slow(self._size, taken, seconds, self._policy):
+            raise _TooSlow(taken / seconds)
 
 
 def _same_bytes(source: Source, parcel: Parcel, digest: hashlib._Hash) -> bool:

@@ -86,7 +86,13 @@ def test_what_the_example_shows_as_default_is_the_default() -> None:
     body = EXAMPLE.read_text().split("\n[daemon]\n")[1].split("\n[")[0]
     shown = tomllib.loads(re.sub(r"^#(?=\w+ = )", "", body, flags=re.MULTILINE))
 
-    assert DaemonSettings.model_validate(shown) == DaemonSettings()
+    of_its_own = {
+        name: value
+        for name, value in shown.items()
+        if getattr(DaemonSettings(), name) not in (None, ())
+    }
+
+    assert DaemonSettings.model_validate(of_its_own) == DaemonSettings()
 
 
 @pytest.mark.parametrize(("section", "name", "field"), SETTINGS)

@@ -544,3 +544,20 @@ def test_a_wrong_page_says_what_would_be_right(write: Write, section: str, says:
     text = section.replace("{id}", ID).replace("{{", "{").replace("}}", "}")
 
     assert says in problem(write(f"{MINIMAL}{text}\n"))
+
+
+@pytest.mark.parametrize(
+    ("written", "rate"),
+    [("10 Mbit/s", 1.25e6), ("1Gbit/s", 1.25e8), ("2.5 MB/s", 2.5e6), ("64 kbit/s", 8e3)],
+)
+def test_a_rate_is_written_as_people_say_it(write: Write, written: str, rate: float) -> None:
+    settings = load(write(f'{MINIMAL}[daemon]\nmax_upload = "{written}"\n'), {})
+
+    assert settings.policy({}).max_upload == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(
+    "written", ['"10"', '"10 Mbps"', '"0 Mbit/s"', '"32 kbit/s"', "10", "true"]
+)
+def test_what_is_no_rate_is_refused_with_one_that_is_right(write: Write, written: str) -> None:
+    assert "10 Mbit/s" in problem(write(f"{MINIMAL}[daemon]\nmax_upload = {written}\n"))

@@ -78,6 +78,14 @@ def test_a_line_that_is_too_slow_for_the_file_gets_parts() -> None:
     assert found.why == ("At 1 MiB/s one request would take 15 minutes, longer than 15.")
 
 
+def test_a_limit_that_is_too_low_for_the_file_gets_parts_from_the_start() -> None:
+    limited = Policy(longest_request=900, max_upload=1.25e6)
+
+    assert division(1000 * MIB, Line(rate=100 * MIB), limited, NOW) is None
+    assert division(1100 * MIB, Line(rate=100 * MIB), limited, NOW) is not None
+    assert division(1100 * MIB, Line(), limited, NOW) is not None
+
+
 def test_a_request_is_judged_by_its_own_rate() -> None:
     policy = Policy(longest_request=900)
 

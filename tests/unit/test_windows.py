@@ -9,7 +9,7 @@ import pytest
 from making import DATASET, codes, decide, entry, kinds, resource, source
 
 from publisher_daemon.model import Plan, ResourceKey, Watch
-from publisher_daemon.windows import are_hours, instant, opens_at
+from publisher_daemon.windows import are_hours, begins_at, instant, opens_at
 
 PARIS = "Europe/Paris"
 WATCH = Watch("air", "/srv/air", DATASET, quiet_hours=("08:00-18:00",))
@@ -51,6 +51,38 @@ def test_quiet_hours_end_when_the_clock_on_the_wall_says_so(
     hours: tuple[str, ...], now: str, opens: str
 ) -> None:
     assert opens_at(at(now), hours, PARIS) == at(opens)
+
+
+@pytest.mark.parametrize(
+    ("hours", "now", "begins"),
+    [
+        (("20:00-06:00",), "2026-11-20 12:00", "2026-11-20 20:00"),
+        (("20:00-06:00",), "2026-11-20 20:00", "2026-11-20 20:00"),
+        (("20:00-06:00",), "2026-11-21 05:59", "2026-11-21 05:59"),
+        (("02:00-06:00",), "2026-11-20 12:00", "2026-11-21 02:00"),
+        (("02:00-06:00", "12:00-14:00"), "2026-11-20 11:00", "2026-11-20 12:00"),
+        ((), "2026-11-20 11:00", "2026-11-20 11:00"),
+    ],
+)
+def test_hours_begin_when_the_clock_on_the_wall_says_so(
+    hours: tuple[str, ...], now: str, begins: str
+) -> None:
+    assert begins_at(at(now), hours, PARIS) == at(begins)
+
+
+def test_large_files_wait_for_their_hours_and_others_do_not() -> None:
+    def publishing(text: str, now: str) -> Plan:
+        return decide(
+            source(text=text), large_file=5, large_file_hours=("20:00-06:00",), now=at(now),
+            timezone=PARIS,
+        )  # fmt: skip
+
+    day = publishing("large", "2026-11-20 10:00")
+
+    assert (codes(day), kinds(day)) == (["large_file_hours"], [])
+    assert day.holds[0].until == at("2026-11-20 20:00")
+    assert kinds(publishing("tiny", "2026-11-20 10:00")) == ["Upload"]
+    assert kinds(publishing("large", "2026-11-20 21:00")) == ["Upload"]
 
 
 def test_the_change_of_clocks_moves_the_end_of_quiet_hours_with_it() -> None:
