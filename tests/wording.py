@@ -32,8 +32,7 @@ SPEAKING = (
     "settle.py", "folder", "portal", "reconcile", "status.py", "refresh", "catalogue",
     "errors.py", "retry.py", "dividing.py", "watcher", "ledger/_store.py", "ledger/place.py",
     "merge.py", "daemon/office.py", "daemon/concerns.py",
-    "cli/opening.py", "cli/asking.py", "cli/looking.py", "cli/showing.py", "cli/planning.py",
-    "cli/refreshing.py", "cli/deleting.py", "cli/service.py", "cli/supporting.py",
+    "cli", "config", "check", "cron.py", "expect.py", "windows.py",
 )  # fmt: skip
 #: What may stand before the words of a line (``cli.showing``).
 LEAD = re.compile(r"^[\s!→-]+")
@@ -42,7 +41,9 @@ SILENT = re.compile(
     r"^(BEGIN|PRAGMA|POST|PUT|DELETE) |multipart/|Content-Disposition|^\\s"
     r"|\(\?|^(zip|gz|xls|gpkg|jpg|tif|json|xml|html|csv)( \w+)+$|^not a zip$|^before the start$"
     r"|^unexpected end of data$|private must be|a body is as long|never sent in an update"
-    r"|^publisher-daemon [\w -]+$"
+    r"|^publisher-daemon [\w -]+$|^publisher-daemon:? \{|^no TOML for|^#?\[\[folders\]\]"
+    r"|^#?api_key_file = |^#state_dir|^# /etc/|^\\\(at line|^\(at end of|^environment: \{URL\}"
+    r"|^path = |^does not answer: $|^# $"
 )
 WORD = re.compile(r"[^\W\d_]{2,}")
 
@@ -158,6 +159,8 @@ def _counts(call: ast.Call) -> bool:
 
 
 def _is_words(node: ast.expr) -> bool:
+    if isinstance(node, ast.Call):
+        return ast.unparse(node) == "speaking()"
     named = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
     return named.strip("_") == "words"
 
@@ -179,7 +182,7 @@ def _defaults(tree: ast.AST) -> Iterator[str]:
 
 def sentences() -> dict[str, str]:
     """Every sentence, with the place where it first stands."""
-    found = dict.fromkeys(SINGLE, "tests/wording.py")
+    found = dict.fromkeys((*SINGLE, *PYTHON), "tests/wording.py")
     for path in sorted(PACKAGE.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         where = path.relative_to(ROOT).as_posix()
@@ -194,11 +197,52 @@ def sentences() -> dict[str, str]:
     return found
 
 
-#: Single words that people read, which nothing else would tell from a key or a code.
+#: What people read and nothing else would tell from a key or a code.
 SINGLE = (
     "published", "pending", "held", "failed", "kept", "withdrawn", "ignored",
-    "events", "polling", "degraded", "never",
+    "events", "polling", "degraded", "never", "nowhere", "contains", "directories", "folders",
+    "none", "nothing", "PUBLIC", "private", "topic", "configuration", "environment: {variable}",
+    "“{name}”", "{count} file", "{count} files", "{count} day", "{count} days", "{count} hour",
+    "{count} hours", "{count} minute", "{count} minutes", "{count} seconds",
+    "'{some}' or '{last}'", "{some}:// or {last}://",
+    "minute", "hour", "day-of-month", "month", "day-of-week", "0 to 59", "0 to 23",
 )  # fmt: skip
+#: What Python itself says on the command line and of a file: argparse, tomllib, the system.
+PYTHON = (
+    "the following arguments are required: {names}",
+    "unrecognized arguments: {names}",
+    "argument {name}: invalid choice: {given} (choose from {known})",
+    "argument {name}: invalid int value: {given}",
+    "argument {name}: expected one argument",
+    "argument {name}: ignored explicit argument {given}",
+    "ambiguous option: {given} could match {known}",
+    "Expected '=' after a key in a key/value pair",
+    "Expected newline or end of document after a statement",
+    "Expected ']' at the end of a table declaration",
+    "Expected ']]' at the end of an array declaration",
+    "Cannot declare {key} twice",
+    "Cannot overwrite a value",
+    "Duplicate inline table key {key}",
+    "Found invalid character {char}",
+    "Illegal character {char}",
+    "Invalid date or datetime",
+    "Invalid initial character for a key part",
+    "Invalid statement",
+    "Invalid value",
+    "Unclosed array",
+    "Unclosed inline table",
+    "Unescaped '\\' in a string",
+    "Unterminated string",
+    "Permission denied",
+    "No such file or directory",
+    "Is a directory",
+    "Not a directory",
+    "Read-only file system",
+    "No space left on device",
+    "Input/output error",
+    "Stale file handle",
+    "Too many levels of symbolic links",
+)
 
 
 def _spoken(tree: ast.AST) -> Iterator[str]:
@@ -251,8 +295,23 @@ def unused(language: str) -> set[str]:
     return known - set(sentences())
 
 
+def typography(text: str) -> str:
+    """The text as French is printed: what stands before : ; ! ? and inside « » never wraps."""
+    text = re.sub(r" ([:;!?»])(?=\W|$)", "\N{NO-BREAK SPACE}\\1", text)
+    text = re.sub(r"« ", "«\N{NO-BREAK SPACE}", text)
+    return re.sub(r"(?<=[^\W\d_])'(?=[^\W\d_])", "’", text)
+
+
 def update(language: str) -> None:
     found = catalogue(language)
+    for message in found:
+        said = message.string
+        if message.id and language == "fr":
+            message.string = (
+                tuple(map(typography, said))
+                if isinstance(said, list | tuple)
+                else typography(str(said or ""))
+            )
     found.project, found.language_team, found.last_translator = "publisher-daemon", "", ""
     found.msgid_bugs_address, found.copyright_holder = "", ""
     found.creation_date = found.revision_date = datetime(2026, 11, 21, tzinfo=UTC)

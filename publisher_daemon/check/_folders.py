@@ -145,11 +145,15 @@ def _held(seen: Seen, ignored: int) -> Iterator[Finding]:
     how = "events, and by regular scans"
     if seen.watch.observe == "polling" or (seen.network and seen.watch.observe == "auto"):
         how = f"regular scans, every {seen.watch.poll_every:g} s"
-    share = " It is a network share: other machines' changes raise no event here."
     yield fine(
         seen.where,
-        f"{seen.watch.path}: {_count(len(seen.paths), 'file')} to publish{besides}. Changes are "
-        f"seen by {how}.{share if seen.network else ''}",
+        f"{seen.watch.path}: {_files(len(seen.paths))} to publish{besides}. Changes are seen by "
+        f"{how}."
+        + (
+            " It is a network share: other machines' changes raise no event here."
+            if seen.network
+            else ""
+        ),
         "folder.read",
     )
     if seen.network and seen.watch.observe == "events":
@@ -198,7 +202,7 @@ def refused(seen: Iterable[Seen], extensions: frozenset[str]) -> Iterator[Findin
         leave_out = ", ".join([*(f'"**/*{kind}"' for kind in kinds[:_NAMES]), *more])
         yield warning(
             folder.where,
-            f"The portal will refuse {_count(len(wrong), 'file')} of {folder.watch.path} for "
+            f"The portal will refuse {_files(len(wrong))} of {folder.watch.path} for "
             f"their extension ({told}): {_some(wrong)}.",
             "Save them in a format the portal takes (csv, json, xlsx, ods, geojson, pdf, zip…), "
             + (f"or leave them out: exclude = [{leave_out}]." if kinds else "with its extension."),
@@ -239,11 +243,11 @@ def limits(
         )
 
 
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"
+def _files(count: int) -> str:
+    return f"{count} file" if count == 1 else f"{count} files"
 
 
 def _some(paths: list[str]) -> str:
     shown = ", ".join(f"“{readable(path)}”" for path in sorted(paths)[:_NAMES])
-    more = len(paths) - _NAMES
-    return f"{shown} and {more} more" if more > 0 else shown
+    count = len(paths) - _NAMES
+    return f"{shown} and {count} more" if count > 0 else shown

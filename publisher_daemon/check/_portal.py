@@ -131,8 +131,9 @@ def _clock(portal: Portal, where: str, clock: Callable[[], float]) -> Iterator[F
     make = error if abs(off) > _WRONG else warning
     yield make(
         where,
-        f"This machine's clock is {_duration(abs(off))} {'ahead of' if off > 0 else 'behind'} the "
-        f"portal's ({_date(ours, hours=True)} here, {_date(theirs, hours=True)} there).",
+        f"This machine's clock is {_duration(abs(off))} "
+        + ("ahead of" if off > 0 else "behind")
+        + f" the portal's ({_date(ours, hours=True)} here, {_date(theirs, hours=True)} there).",
         "Set the clock, and keep it: timedatectl set-ntp true.",
         "portal.clock",
     )

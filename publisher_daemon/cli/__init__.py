@@ -1,17 +1,19 @@
 """Parses arguments, prints, exits.
 
 Only argparse is imported here: ``--version`` and ``--help`` answer at once, each verb imports what
-it needs.
+it needs. What argparse itself says is said in the person's language too: its messages are in the
+catalogue, and its headings are given here.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from publisher_daemon import __version__
 from publisher_daemon.errors import (
@@ -20,6 +22,7 @@ from publisher_daemon.errors import (
     PortalUnreachable,
     PublisherError,
 )
+from publisher_daemon.words import Words, of_environment
 
 EXIT_CODES = """\
 exit codes: 0 all that was asked is done; 1 something failed or is held (it is printed);
@@ -47,83 +50,160 @@ VERBS = {
     "import": ("writing", "print the configuration that matches a dataset as it is"),
 }
 
+_PATH = {"metavar": "PATH", "help": "a file of a watched folder"}
+_MAYBE_PATH = _PATH | {"nargs": "?"}
+_DATASET = {"metavar": "DATASET", "help": "its id, or the end of its address"}
+#: verb → what it takes besides, as argparse is told
+ARGUMENTS: dict[str, dict[str, dict[str, Any]]] = {
+    "status": {
+        "--remote": {
+            "action": "store_true",
+            "help": "ask the portal too: what it holds, and whether its links serve these bytes",
+        }
+    },
+    "history": {
+        "path": _MAYBE_PATH,
+        "--limit": {"type": int, "default": 200, "metavar": "N", "help": "so many lines at most"},
+    },
+    "explain": {"path": _PATH},
+    "release": {"path": _PATH},
+    "retry": {
+        "path": _MAYBE_PATH,
+        "--yes": {
+            "action": "store_true",
+            "help": "also withdraw more at once than the caps allow",
+        },
+    },
+    "adopt": {
+        "path": _PATH,
+        "resource": {"metavar": "RESOURCE", "help": "its id, or its permanent link"},
+    },
+    "refresh": {"dataset": {"metavar": "DATASET", "nargs": "?", "help": "this one only"}},
+    "rollback": {
+        "path": _PATH,
+        "--to": {"required": True, "metavar": "WHEN", "help": "previous, a date, or a sha1"},
+    },
+    "delete": {
+        "id": _DATASET | {"metavar": "DATASET|RESOURCE"},
+        "--title": {"metavar": "TITLE", "help": "its title, exactly (without: it is asked for)"},
+    },
+    "support": {
+        "id": {
+            "nargs": "?",
+            "metavar": "ID",
+            "help": "a path, a Sentry ID, a trace id, or a resource (default: the last error)",
+        },
+        "--bundle": {
+            "type": Path,
+            "metavar": "FILE",
+            "nargs": "?",
+            "const": Path(),
+            "help": "make an archive of all that helps to understand, without keys or passwords",
+        },
+    },
+    "init": {
+        "--url": {"metavar": "URL", "help": "the address of the portal"},
+        "--api-key-file": {
+            "type": Path,
+            "metavar": "FILE",
+            "help": "the file that holds the API key",
+        },
+        "--output": {
+            "type": Path,
+            "metavar": "FILE",
+            "default": Path("config.toml"),
+            "help": "the configuration to write (default: ./config.toml)",
+        },
+    },
+    "import": {"dataset": _DATASET},
+}
 
-class _Parser(argparse.ArgumentParser):
-    """Says what would be right, and exits 2."""
 
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(2, f"publisher-daemon: {message}. See `publisher-daemon --help`.\n")
+def _parser_class(words: Words) -> type[argparse.ArgumentParser]:
+    """An argparse that speaks this language, says what would be right, and exits 2."""
+
+    class Formatter(argparse.RawDescriptionHelpFormatter):
+        def add_usage(
+            self,
+            usage: str | None,
+            actions: Iterable[argparse.Action],
+            groups: Iterable[argparse._MutuallyExclusiveGroup],
+            prefix: str | None = None,
+        ) -> None:
+            prefix = words("usage: ") if prefix is None else prefix
+            super().add_usage(usage, actions, groups, prefix)
+
+    class Parser(argparse.ArgumentParser):
+        def __init__(self, **kwargs: object) -> None:
+            super().__init__(**kwargs, add_help=False, formatter_class=Formatter)  # type: ignore[arg-type]  # argparse's own arguments, handed on
+
+        def error(self, message: str) -> NoReturn:
+            self.print_usage(sys.stderr)
+            said = words("{message}. See `publisher-daemon --help`.", message=words.of(message))
+            self.exit(2, f"publisher-daemon: {said}\n")
+
+    return Parser
 
 
-def _common(parser: argparse.ArgumentParser) -> None:
+def _options(parser: argparse.ArgumentParser, words: Words) -> argparse._ArgumentGroup:
     """What may stand before or after the verb."""
-    parser.add_argument(
+    options = parser.add_argument_group(words("options"))
+    options.add_argument("-h", "--help", action="help", help=words("say this, and exit"))
+    options.add_argument(
         "--config",
         type=Path,
         metavar="FILE",
         default=argparse.SUPPRESS,
-        help="the configuration (default: $PUBLISHER_CONFIG, ./config.toml, "
-        "/etc/publisher-daemon/config.toml)",
+        help=words(
+            "the configuration (default: $PUBLISHER_CONFIG, ./config.toml, "
+            "/etc/publisher-daemon/config.toml)"
+        ),
     )
-    parser.add_argument(
+    options.add_argument(
         "--json",
         action="store_true",
         default=argparse.SUPPRESS,
-        help="one JSON document on standard output, nothing else there",
+        help=words("one JSON document on standard output, nothing else there"),
     )
+    return options
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(words: Words) -> argparse.ArgumentParser:
     """The whole command line."""
-    top = _Parser(
+    made = _parser_class(words)
+    top = made(
         prog="publisher-daemon",
-        description="A folder that publishes itself on data.gouv.fr, or on any udata portal.",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=words(
+            "A folder that publishes itself on data.gouv.fr, or on any udata portal."
+        ),
+        epilog=words(EXIT_CODES),
     )
-    _common(top)
-    top.add_argument("--version", action="version", version=f"publisher-daemon {__version__}")
-    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
-    made: dict[str, argparse.ArgumentParser] = {}
+    _options(top, words).add_argument(
+        "--version",
+        action="version",
+        version=f"publisher-daemon {__version__}",
+        help=words("say the version, and exit"),
+    )
+    verbs = top.add_subparsers(
+        title=words("verbs"), dest="verb", metavar="VERB", required=True, parser_class=made
+    )
     for verb, (_, line) in VERBS.items():
-        made[verb] = verbs.add_parser(verb, help=line, description=line)
-        _common(made[verb])
-    made["status"].add_argument(
-        "--remote", action="store_true",
-        help="ask the portal too: what it holds, and whether its links serve these bytes",
-    )  # fmt: skip
-    made["history"].add_argument("path", nargs="?", metavar="PATH")
-    made["history"].add_argument("--limit", type=int, default=200, metavar="N")
-    for verb in ("explain", "adopt", "release", "rollback"):
-        made[verb].add_argument("path", metavar="PATH")
-    made["retry"].add_argument("path", nargs="?", metavar="PATH")
-    made["retry"].add_argument(
-        "--yes", action="store_true", help="also withdraw more at once than the caps allow"
-    )
-    made["adopt"].add_argument("resource", metavar="RESOURCE")
-    made["refresh"].add_argument("dataset", nargs="?", metavar="DATASET")
-    made["rollback"].add_argument(
-        "--to", required=True, metavar="WHEN", help="previous, a date, or a sha1"
-    )
-    made["delete"].add_argument("id", metavar="DATASET|RESOURCE")
-    made["delete"].add_argument(
-        "--title", metavar="TITLE", help="its title, exactly (without: it is asked for)"
-    )
-    made["support"].add_argument("id", nargs="?", metavar="ID")
-    made["support"].add_argument("--bundle", type=Path, metavar="FILE", nargs="?", const=Path())
-    made["init"].add_argument("--url", metavar="URL", help="the portal")
-    made["init"].add_argument("--api-key-file", type=Path, metavar="FILE")
-    made["init"].add_argument("--output", type=Path, metavar="FILE", default=Path("config.toml"))
-    made["import"].add_argument("dataset", metavar="DATASET")
+        said = words(line)
+        one = verbs.add_parser(verb, help=said, description=said)
+        arguments, options = one.add_argument_group(words("arguments")), _options(one, words)
+        for name, told in ARGUMENTS.get(verb, {}).items():
+            group = options if name.startswith("-") else arguments
+            group.add_argument(name, **{**told, "help": words(told["help"])})
     return top
 
 
 def main(argv: Sequence[str]) -> int:
     """Run one verb; every failure becomes a sentence and an exit code (contract.md)."""
-    arguments = parser().parse_args(argv)
+    language = of_environment(os.environ)
+    arguments = parser(Words(language)).parse_args(argv)
     arguments.config = getattr(arguments, "config", None)
     arguments.json = getattr(arguments, "json", False)
+    import_module("publisher_daemon.cli.showing").speak(language)
     module = import_module(f"publisher_daemon.cli.{VERBS[arguments.verb][0]}")
     verb: Callable[[argparse.Namespace], int] = getattr(
         module, f"do_{arguments.verb.replace('-', '_')}"

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from collections.abc import Sequence
 
 from publisher_daemon import check
 from publisher_daemon.check import Finding
 from publisher_daemon.cli.opening import settings_of
-from publisher_daemon.cli.showing import print_json, say
+from publisher_daemon.cli.showing import in_words, print_json, say, speaking
 from publisher_daemon.errors import ConfigInvalid
 from publisher_daemon.log import single_line
 
-_HEADINGS = {"error": ("error", "✗"), "warning": ("warning", "!"), "ok": ("right", "✓")}
+_HEADINGS = {"error": "✗", "warning": "!", "ok": "✓"}
+#: Where a remark ends and its remedy begins, in either language.
+_REMEDY = re.compile(r"(?<=[.?]) (?=[A-ZÀÉÈÊÎÔ])")
 
 
 def do_check(arguments: argparse.Namespace) -> int:
@@ -45,19 +48,20 @@ def _worst_first(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _show(findings: Sequence[Finding]) -> None:
-    for level, (name, mark) in _HEADINGS.items():
+    for level, mark in _HEADINGS.items():
         group = [finding for finding in findings if finding.level == level]
         if not group:
             continue
-        say(f"{_counted(len(group), name)}:" if level != "ok" else "Right:")
+        say(_heading(len(group), level))
         for finding in group:
+            what, right = _said(finding)
             if level == "ok":
-                say(f"  {mark} {single_line(finding.what)}")
+                say(f"  {mark} {what}")
                 continue
-            say(f"  {mark} {finding.where}")
-            say(f"      {single_line(finding.what)}")
-            if finding.right:
-                say(f"      → {single_line(finding.right)}")
+            say(f"  {mark} {in_words(finding.where)}")
+            say(f"      {what}")
+            if right:
+                say(f"      → {right}")
         say()
     say(_verdict(findings))
 
@@ -66,13 +70,38 @@ def _verdict(findings: Sequence[Finding]) -> str:
     errors, warnings = (
         sum(finding.level == level for finding in findings) for level in ("error", "warning")
     )
-    after = f" Then look at the {_counted(warnings, 'warning')}." if warnings else ""
+    words = speaking()
+    look = words.count(
+        "then look at the {count} warning", "then look at the {count} warnings", warnings
+    )
     if errors:
-        return f"Not ready: {_counted(errors, 'error')} to mend.{after}"
+        mend = words.count(
+            "Not ready: {count} error to mend", "Not ready: {count} errors to mend", errors
+        )
+        return f"{mend}, {look}." if warnings else f"{mend}."
     if warnings:
-        return f"Ready, with {_counted(warnings, 'warning')} to look at."
+        return words.count(
+            "Ready, with {count} warning to look at.",
+            "Ready, with {count} warnings to look at.",
+            warnings,
+        )
     return "Ready: nothing stops the service."
 
 
-def _counted(number: int, one: str) -> str:
-    return f"{number} {one}{'' if number == 1 else 's'}"
+def _heading(count: int, level: str) -> str:
+    words = speaking()
+    if level == "error":
+        return words.count("{count} error:", "{count} errors:", count)
+    if level == "warning":
+        return words.count("{count} warning:", "{count} warnings:", count)
+    return words("Right:")
+
+
+def _said(finding: Finding) -> tuple[str, str]:
+    """What is wrong and what would be right, as this person reads them."""
+    what, right = single_line(finding.what), single_line(finding.right)
+    if finding.code.startswith("config."):
+        # both were one sentence of the configuration, and are said as one
+        what, *rest = _REMEDY.split(in_words(f"{what} {right}".strip()), maxsplit=1)
+        return what, "".join(rest)
+    return in_words(what), in_words(right)

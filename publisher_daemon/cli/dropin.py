@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import sys
 from collections.abc import Iterable
 
-from publisher_daemon.cli.opening import settings_of
-from publisher_daemon.cli.showing import print_json, say
-from publisher_daemon.config import load
+from publisher_daemon.cli.opening import read, settings_of
+from publisher_daemon.cli.showing import in_words, print_json, print_text, say
 from publisher_daemon.errors import ConfigInvalid
 from publisher_daemon.health import TOO_OLD, Heartbeat
 
@@ -30,7 +28,8 @@ def do_systemd_dropin(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"dropin": text})
     else:
-        sys.stdout.write(text)
+        lines = (in_words(each) if each[:1] == "#" else each for each in text.splitlines())
+        print_text("\n".join(lines))
     return 0
 
 
@@ -74,7 +73,7 @@ def _quoted(path: str) -> str:
 
 def do_health(arguments: argparse.Namespace) -> int:
     """Whether the running service got on lately; never calls the portal."""
-    settings = load(arguments.config, os.environ)
+    settings = read(arguments)
     age = Heartbeat(settings.daemon.state_dir).age()
     well = age is not None and age <= TOO_OLD
     if arguments.json:

@@ -7,34 +7,43 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from publisher_daemon.catalogue import has_values
 from publisher_daemon.cli import toml
-from publisher_daemon.config import DatasetSettings, RuleSettings
+from publisher_daemon.config import DatasetSettings, RuleSettings, refusal
 from publisher_daemon.model import RemoteDataset, RemoteResource
 from publisher_daemon.naming import parts_of, readable
+from publisher_daemon.words import Words
 
 #: what is carried over as it stands, in the order of config.example.toml
 _PLAIN = ("title", "acronym", "description", "description_short", "tags")
 
 
-def configuration(dataset: RemoteDataset, resources: Sequence[RemoteResource]) -> str:
-    """The sections that match this dataset; they load as they are."""
+def configuration(
+    dataset: RemoteDataset, resources: Sequence[RemoteResource], words: Words | None = None
+) -> str:
+    """The sections that match this dataset; they load as they are. Remarks are in those words."""
+    words = words or Words()
+    path = toml.value(f"/srv/opendata/{dataset.slug}")
     hosted = [each for each in resources if each.filetype == "file"]
     lines = [
         f"# {readable(dataset.title)}",
         f"# {dataset.page}",
         "[[folders]]",
-        f"path = {toml.value(f'/srv/opendata/{dataset.slug}')}  # write your own folder here",
+        f"path = {path}  # {words('write your own folder here')}",
         f"dataset = {toml.value(dataset.id)}",
         "",
-        *_rules(hosted),
+        *_rules(hosted, words),
     ]
     if len(hosted) < len(resources):
-        links = len(resources) - len(hosted)
-        lines += [f"# {links} resource(s) are links to other sites: no folder feeds those.", ""]
-    return "\n".join([*lines, *_metadata(dataset)]) + "\n"
+        links = words.count(
+            "{count} resource is a link to another site: no folder feeds it.",
+            "{count} resources are links to other sites: no folder feeds them.",
+            len(resources) - len(hosted),
+        )
+        lines += [f"# {links}", ""]
+    return "\n".join([*lines, *_metadata(dataset, words)]) + "\n"
 
 
 def served_name(resource: RemoteResource) -> str:
@@ -42,10 +51,12 @@ def served_name(resource: RemoteResource) -> str:
     return unquote(urlsplit(resource.url).path).rpartition("/")[2]
 
 
-def _rules(hosted: Sequence[RemoteResource]) -> Iterator[str]:
+def _rules(hosted: Sequence[RemoteResource], words: Words) -> Iterator[str]:
     names = Counter(map(served_name, hosted))
     if hosted:
-        yield "# `match` is the name as the portal made it: write the name of your own file."
+        yield "# " + words(
+            "`match` is the name as the portal made it: write the name of your own file."
+        )
     for resource in hosted:
         name = served_name(resource)
         fields: dict[str, object] = {
@@ -57,15 +68,18 @@ def _rules(hosted: Sequence[RemoteResource]) -> Iterator[str]:
             "type": resource.type,
             "schema": resource.schema,
         }
-        lines = list(_fields(RuleSettings, fields, required=("match",)))
+        lines = list(_fields(RuleSettings, fields, words, required=("match",)))
         yield "[[folders.resources]]"
         if names[name] > 1:
-            yield f"# {names[name]} resources of this dataset have this file name: tell them apart."
+            yield "# " + words(
+                "{many} resources of this dataset have this file name: tell them apart.",
+                many=names[name],
+            )
         yield from lines
         yield ""
 
 
-def _metadata(dataset: RemoteDataset) -> Iterator[str]:
+def _metadata(dataset: RemoteDataset, words: Words) -> Iterator[str]:
     raw = dataset.raw
     fields: dict[str, object] = {"id": dataset.id}
     fields |= {name: raw.get(name) for name in _PLAIN}
@@ -90,11 +104,13 @@ def _metadata(dataset: RemoteDataset) -> Iterator[str]:
     # `private = false` is an order to publish, which nobody has given
     fields["private"] = dataset.private or None
     fields["extras"] = _extras(raw.get("extras"))
-    yield "# What is named here is kept in step with the portal; what is not is never touched."
+    yield "# " + words(
+        "What is named here is kept in step with the portal; what is not is never touched."
+    )
     yield "[[datasets]]"
-    yield from _fields(DatasetSettings, fields, required=("id",))
+    yield from _fields(DatasetSettings, fields, words, required=("id",))
     if not dataset.private:
-        yield "# It is public; `private = true` would hide it."
+        yield "# " + words("It is public; `private = true` would hide it.")
 
 
 #: extras of the portal's own services, and ours (portal-facts §9.7)
@@ -130,7 +146,11 @@ def _spatial(found: Any) -> Mapping[str, object] | None:
 
 
 def _fields(
-    section: type[BaseModel], fields: Mapping[str, object], *, required: Sequence[str]
+    section: type[BaseModel],
+    fields: Mapping[str, object],
+    words: Words,
+    *,
+    required: Sequence[str],
 ) -> Iterator[str]:
     """A line a field that says something; as a comment when the configuration would refuse it."""
     needed = {name: fields[name] for name in required}
@@ -138,7 +158,7 @@ def _fields(
         if said is None or said in ("", [], {}):
             continue
         line = f"{toml.key(name)} = {toml.value(said)}"
-        why = _refusal(section, {**needed, name: said})
+        why = refusal(section, {**needed, name: said})
         if why is None and name in ("title", "description") and "match" in fields:
             # in a rule, braces take a part of the file's name, and this one has no parts
             why = "it holds {braces}" if parts_of(str(said)) else None
@@ -147,16 +167,7 @@ def _fields(
         if why is None:
             yield line
         else:
-            yield f"# This is how it is, and cannot be written so ({why}):"
+            yield "# " + words(
+                "This is how it is, and cannot be written so ({why}):", why=words.of(why)
+            )
             yield toml.commented(line).rstrip("\n")
-
-
-def _refusal(section: type[BaseModel], values: Mapping[str, object]) -> str | None:
-    try:
-        section.model_validate(dict(values))
-    except ValidationError as error:
-        return "; ".join(
-            f"{'.'.join(map(str, each['loc']))}: {each['msg']}"
-            for each in error.errors(include_input=False, include_url=False)
-        )
-    return None

@@ -12,7 +12,7 @@ import structlog
 
 from publisher_daemon import log
 from publisher_daemon.cli import showing
-from publisher_daemon.config import Settings, load
+from publisher_daemon.config import Settings, load, said_language
 from publisher_daemon.errors import PublisherError
 from publisher_daemon.model import DatasetId, ResourceKey, Watch
 
@@ -29,10 +29,18 @@ def settings_of(
     ``level`` quietens the log for verbs whose answer is on standard output; ``keep`` keeps the
     last lines for the support archive.
     """
-    settings = load(arguments.config, os.environ)
+    settings = read(arguments)
     configure_log(settings, level=level, keep=keep)
-    showing.speak(settings.daemon.language)
     return settings
+
+
+def read(arguments: argparse.Namespace) -> Settings:
+    """Load the configuration and speak its language from now on; raises ConfigInvalid."""
+    # first: what is wrong with the configuration is told in its language too
+    language = said_language(arguments.config, os.environ)
+    if language is not None:
+        showing.speak(language)
+    return load(arguments.config, os.environ)
 
 
 def configure_log(settings: Settings, *, level: str | None = None, keep: bool = False) -> None:

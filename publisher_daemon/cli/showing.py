@@ -25,7 +25,7 @@ _MARKS = {
 
 
 #: what stands before the words of a line
-_LEAD = re.compile(r"[\s!→-]*")
+_LEAD = re.compile(r"[\s!→✗✓-]*")
 _words = Words()
 
 
@@ -35,8 +35,20 @@ def speak(language: Language) -> None:
     _words = Words(language)
 
 
+def language() -> Language:
+    """The language this person is talked to in."""
+    return _words.language
+
+
+def speaking() -> Words:
+    """What says texts in this person's language."""
+    return _words
+
+
 def in_words(text: str) -> str:
-    """The sentence as this person reads it."""
+    """The sentences, one a line, as this person reads them."""
+    if "\n" in text:
+        return "\n".join(map(in_words, text.split("\n")))
     lead = _LEAD.match(text)
     start = lead.end() if lead else 0
     return text[:start] + _words.of(text[start:])
@@ -47,6 +59,12 @@ def say(text: str = "") -> None:
     encoding = sys.stdout.encoding or "utf-8"
     line = redact(in_words(text)).encode(encoding, "backslashreplace").decode(encoding)
     sys.stdout.write(line + "\n")
+
+
+def print_text(text: str) -> None:
+    """Print what is to be kept or sent as it is: nothing in it is put into other words."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(redact(text).encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
 def print_json(document: object) -> None:

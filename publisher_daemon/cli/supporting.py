@@ -10,7 +10,7 @@ from pathlib import Path
 from publisher_daemon import daemon, status, support
 from publisher_daemon.cli.opening import settings_of
 from publisher_daemon.cli.service import views_of
-from publisher_daemon.cli.showing import print_json, say
+from publisher_daemon.cli.showing import language, print_json, print_text, say
 from publisher_daemon.config import Settings
 from publisher_daemon.errors import PublisherError
 from publisher_daemon.ledger import HistoryRow, Ledger
@@ -38,12 +38,12 @@ def do_support(arguments: argparse.Namespace) -> int:
             what or "No error of the portal is remembered: there is nothing to report.",
             hint="`publisher-daemon history` lists what was done, and what failed.",
         )
-    text = support.report(row, at=instant(row.at) or "", language=settings.daemon.language)
+    text = support.report(row, at=instant(row.at) or "", language=language())
     if arguments.json:
         print_json({"id": row.id, "sentry_id": row.sentry_id, "trace_id": row.trace_id,
                     "report": text, "exchange": row.detail.get("exchange")})  # fmt: skip
     else:
-        say(text)
+        print_text(text)
     return 0
 
 
@@ -70,7 +70,6 @@ def _parts(settings: Settings, rows: list[HistoryRow]) -> list[support.Part]:
 
     views = views_of(settings)
     written = settings.path.read_text(encoding="utf-8-sig") if settings.path else "(environment)"
-    language = settings.daemon.language
     failed = [row for row in rows if "exchange" in row.detail][:REPORTS]
     return [
         support.Part("configuration.toml", "the configuration as it is written", written),
@@ -106,7 +105,7 @@ def _parts(settings: Settings, rows: list[HistoryRow]) -> list[support.Part]:
             support.Part(
                 f"reports/{row.id}.txt",
                 "a report for the portal's support",
-                support.report(row, at=instant(row.at) or "", language=language),
+                support.report(row, at=instant(row.at) or "", language=language()),
             )
             for row in failed
         ),

@@ -12,12 +12,13 @@ from publisher_daemon import daemon
 from publisher_daemon.cli import toml
 from publisher_daemon.cli.importing import configuration
 from publisher_daemon.cli.opening import configure_log, settings_of
-from publisher_daemon.cli.showing import print_json, say
+from publisher_daemon.cli.showing import print_json, print_text, say, speaking
 from publisher_daemon.config import Settings, load
 from publisher_daemon.errors import ConfigInvalid, NotThere, PublisherError
 from publisher_daemon.model import RemoteDataset
 from publisher_daemon.naming import readable
 from publisher_daemon.portal import Me, Portal
+from publisher_daemon.words import Words
 
 _DEMO = "https://demo.data.gouv.fr"
 _KEY_FILE = Path("/etc/publisher-daemon/api-key")
@@ -34,13 +35,15 @@ def do_import(arguments: argparse.Namespace) -> int:
     portal = daemon.open_portal(settings, "publisher-daemon import")
     try:
         dataset = _dataset(portal, arguments.dataset)
-        text = configuration(dataset, portal.resources(dataset.id))
+        # a document for a program is in English
+        language = Words() if arguments.json else speaking()
+        text = configuration(dataset, portal.resources(dataset.id), language)
     finally:
         portal.close()
     if arguments.json:
         print_json({"dataset": dataset.id, "title": dataset.title, "toml": text})
     else:
-        say(text.rstrip("\n"))
+        print_text(text.rstrip("\n"))
     return 0
 
 
@@ -91,20 +94,21 @@ def _refuse_to_overwrite(output: Path) -> None:
 
 
 def _portal_asked(arguments: argparse.Namespace, *, asking: bool) -> tuple[str, Path | None]:
+    words = speaking()
     url: str | None = arguments.url
     key_file: Path | None = arguments.api_key_file
     if asking and url is None:
-        url = _ask("Address of the portal", _DEMO)
+        url = _ask(words("Address of the portal"), _DEMO)
     by_other_means = _FILE in os.environ or "PUBLISHER_PORTAL__API_KEY" in os.environ
     if asking and key_file is None and not by_other_means:
-        key_file = Path(_ask("File that holds the API key", str(_KEY_FILE))).expanduser()
+        key_file = Path(_ask(words("File that holds the API key"), str(_KEY_FILE))).expanduser()
     return url or os.environ.get(_URL) or _DEMO, key_file
 
 
 def _ask(question: str, default: str = "") -> str:
     shown = f" [{default}]" if default else ""
     try:
-        return input(f"{question}{shown}: ").strip() or default
+        return input(f"{question}{shown}{speaking()(': ')}").strip() or default
     except EOFError:
         return default
 
@@ -153,16 +157,18 @@ def _chosen(found: Sequence[RemoteDataset]) -> dict[str, str]:
     """The folder of each dataset a person picks, by the dataset's id."""
     if not found:
         return {}
+    words = speaking()
     for number, dataset in enumerate(found, 1):
         say(f"  {number:>3}. {readable(dataset.title)} ({dataset.id})")
-    numbers = _ask("Datasets to feed (numbers, separated by commas; none for later)")
+    numbers = _ask(words("Datasets to feed (numbers, separated by commas; none for later)"))
     chosen: dict[str, str] = {}
     for part in numbers.replace(",", " ").split():
         if not part.isdecimal() or not 1 <= int(part) <= len(found):
             say(f"  {part} is no number of the list: left out.")
             continue
         dataset = found[int(part) - 1]
-        path = Path(_ask(f"Folder of “{readable(dataset.title)}”", _folder(dataset))).expanduser()
+        question = words("Folder of “{title}”", title=readable(dataset.title))
+        path = Path(_ask(question, _folder(dataset))).expanduser()
         chosen[dataset.id] = str(path.absolute())
     return chosen
 
@@ -177,12 +183,12 @@ def _folder(dataset: RemoteDataset) -> str:
 def _text(
     settings: Settings, me: Me, found: Sequence[RemoteDataset], chosen: dict[str, str]
 ) -> str:
-    portal = settings.portal
+    words, portal = speaking(), settings.portal
     key_file = portal.api_key_file
     written = (
         f"api_key_file = {toml.value(str(key_file))}"
         if key_file is not None
-        else f"#api_key_file = {toml.value(str(_KEY_FILE))}  # it was given another way"
+        else f"#api_key_file = {toml.value(str(_KEY_FILE))}  # {words('it was given another way')}"
     )
     more = [
         f"{name} = {toml.value(str(value))}"
@@ -192,33 +198,49 @@ def _text(
     ]
     name = " ".join(filter(None, (me.first_name, me.last_name))) or me.id
     head = [
-        "# Written by `publisher-daemon init`; every setting: docs/reference/configuration.md.",
-        "# `publisher-daemon check` says what is wrong with it.",
+        "# "
+        + words(
+            "Written by `publisher-daemon init`; every setting: docs/reference/configuration.md."
+        ),
+        "# " + words("`publisher-daemon check` says what is wrong with it."),
         "",
         "[portal]",
         f"url = {toml.value(portal.url)}",
-        "# the key itself is in this file, readable by the service only (chmod 600)",
+        "# " + words("the key itself is in this file, readable by the service only (chmod 600)"),
         written,
         *more,
         "",
         "[daemon]",
         '#state_dir = "/var/lib/publisher-daemon"',
+        # people are told in the language of who set it up
+        *([f'language = "{words.language}"'] if words.language != "en" else []),
         "",
-        f"# The {len(found)} dataset(s) that the key of {readable(name)} may edit.",
+        "# "
+        + words.count(
+            "The {count} dataset that the key of {name} may edit.",
+            "The {count} datasets that the key of {name} may edit.",
+            len(found),
+            name=readable(name),
+        ),
     ]
     if len(chosen) < len(found):
-        head.append("# To feed one, take the # off its three lines and write your own folder.")
+        head.append(
+            "# " + words("To feed one, take the # off its three lines and write your own folder.")
+        )
     if not found:
         head += [
-            "# An administrator of the organization must make it an editor, or a partial editor",
-            "# assigned to the datasets; then write, for each:",
-            '#[[folders]]\n#path = "/srv/opendata/air"\n#dataset = "<its id>"',
+            "# "
+            + words(
+                "An administrator of the organization must make it an editor, or a partial editor\n"
+                "assigned to the datasets; then write, for each:"
+            ).replace("\n", "\n# "),
+            f'#[[folders]]\n#path = "/srv/opendata/air"\n#dataset = "<{words("its id")}>"',
         ]
     return "\n".join([*head, "", *(_block(each, chosen.get(each.id)) for each in found)])
 
 
 def _block(dataset: RemoteDataset, path: str | None) -> str:
-    private = " (private)" if dataset.private else ""
+    private = f" ({speaking()('private')})" if dataset.private else ""
     title = f"# {readable(dataset.title)}{private}\n# {readable(dataset.page)}\n"
     section = (
         "[[folders]]\n"
@@ -266,7 +288,14 @@ def _document(
 
 
 def _tell(output: Path, found: Sequence[RemoteDataset], chosen: dict[str, str]) -> None:
-    say(f"{output} is written, with the {len(found)} dataset(s) this key may edit.")
+    say(
+        speaking().count(
+            "{output} is written, with the {count} dataset this key may edit.",
+            "{output} is written, with the {count} datasets this key may edit.",
+            len(found),
+            output=output,
+        )
+    )
     if not found:
         say("None: have the account made an editor of an organization, or assigned to datasets.")
     elif not chosen:

@@ -11,9 +11,9 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from publisher_daemon.config._cross import cross_check
 from publisher_daemon.config._environment import merge, read_environment
@@ -58,6 +58,8 @@ __all__ = [
     "load",
     "looks_like_dataset_id",
     "place",
+    "refusal",
+    "said_language",
 ]
 
 PLACES = (Path("config.toml"), Path("/etc/publisher-daemon/config.toml"))
@@ -108,6 +110,29 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     settings._credentials = _credentials(environ)  # noqa: SLF001
     settings._warnings = (*warnings, *_worries(file, inline=inline))  # noqa: SLF001
     return settings
+
+
+def said_language(path: Path | None, environ: Mapping[str, str]) -> Literal["en", "fr"] | None:
+    """The `[daemon] language` that is written, be the rest right or wrong; None: none is."""
+    said: object = environ.get("PUBLISHER_DAEMON__LANGUAGE")
+    file = find(path, environ)
+    if said is None and file is not None:
+        with contextlib.suppress(ConfigInvalid):
+            daemon = _read(file)[1].get("daemon")
+            said = daemon.get("language") if isinstance(daemon, dict) else None
+    return "fr" if said == "fr" else "en" if said == "en" else None
+
+
+def refusal(section: type[BaseModel], values: Mapping[str, object]) -> str | None:
+    """Why a section would not take these values, in our words; None: it takes them."""
+    try:
+        section.model_validate(dict(values))
+    except ValidationError as error:
+        return "; ".join(
+            f"{'.'.join(map(str, problem.where))}: {problem.text}"
+            for problem in from_validation(error, section)
+        )
+    return None
 
 
 def place(settings: Settings, where: Where) -> str:

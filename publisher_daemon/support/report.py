@@ -19,12 +19,15 @@ from publisher_daemon.words import Language, Words
 
 
 def find(rows: Iterable[HistoryRow], wanted: str | None) -> HistoryRow | None:
-    """The newest failure, or the one with that Sentry ID, trace id or resource."""
+    """The newest failure, or the one of that path, Sentry ID, trace id, resource or line."""
     for row in rows:
         exchange = row.detail.get("exchange")
         if not isinstance(exchange, Mapping):
             continue
         if wanted is None or wanted in {row.sentry_id, row.trace_id, row.resource, str(row.id)}:
+            return row
+        path = readable(row.key.path)
+        if path and (wanted == path or wanted.endswith(f"/{path}")):
             return row
     return None
 

@@ -10,27 +10,48 @@ languages, and what the ledger kept of last year is said in today's language.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
+from functools import cached_property, lru_cache
 from gettext import GNUTranslations, NullTranslations
-from importlib.resources import files
-from typing import Literal
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 Language = Literal["en", "fr"]
 
 _HOLE = re.compile(r"\{(\w+)\}")
+_QUOTED = re.compile(r"[“\"'`]\{(\w+)\}")
+_NAME = re.compile(r"“([^“”]*)”")
+_NAMES = re.compile(rf"{_NAME.pattern}(?:, {_NAME.pattern})*")
+_NUMBER = r"\d[\d.,]*"
 #: Where one sentence may end and the next begin: a hint follows its message.
+_COLON = re.compile(": ")
 _SEAM = re.compile(r"(?:(?<=[.!?)”»…])|(?<=\w)) (?=[A-ZÀ-Ý`“/])|(?<=;) ")
 _DEEPEST = 3
+_LOCALE = ("LC_ALL", "LC_MESSAGES", "LANG")
 
 
-@dataclass(frozen=True, slots=True)
-class _Template:
+def of_environment(environ: Mapping[str, str]) -> Language:
+    """The language that this person's locale asks for, as gettext reads it; else English."""
+    wanted = next((environ[name] for name in _LOCALE if environ.get(name)), "C")
+    languages = [wanted]
+    if wanted.split(".")[0] not in {"C", "POSIX"}:
+        languages = [*filter(None, environ.get("LANGUAGE", "").split(":")), wanted]
+    for language in languages:
+        match re.split(r"[_.@]", language)[0].lower():
+            case "fr":
+                return "fr"
+            case "en" | "c" | "posix":
+                return "en"
+    return "en"
+
+
+class _Template(NamedTuple):
     """An English sentence with holes, and what recognises it."""
 
     text: str
     pattern: re.Pattern[str]
+    #: its holes that hold somebody's own words, which are never put into others
+    quoted: frozenset[str]
     #: its longest stretch without a hole: quick to look for
     stretch: str
     weight: int
@@ -42,8 +63,12 @@ class Words:
     def __init__(self, language: Language = "en") -> None:
         self.language: Language = language
         self._catalogue = _catalogue(language)
-        self._templates = _templates(language)
         self._of = lru_cache(maxsize=4096)(self._translated)
+
+    @cached_property
+    def _templates(self) -> tuple[_Template, ...]:
+        # not made before a reason is met: `--help` and `--version` answer at once
+        return _templates(self.language)
 
     def __call__(self, text: str, **values: object) -> str:
         """The text in this language, its holes filled."""
@@ -59,6 +84,8 @@ class Words:
         return reason if self.language == "en" else self._of(reason, _DEEPEST)
 
     def _translated(self, reason: str, depth: int) -> str:
+        if _NAMES.fullmatch(reason):
+            return _NAME.sub(lambda name: self("“{name}”", name=name[1]), reason)
         found = self._whole(reason, depth)
         if found is not None:
             return found
@@ -66,10 +93,29 @@ class Words:
             first = self._whole(reason[: seam.start()], depth)
             if first is not None:
                 return f"{first}{seam[0]}{self._of(reason[seam.end() :], depth)}"
-        return reason
+        return self._after_colon(reason, depth) or reason
+
+    def _after_colon(self, reason: str, depth: int) -> str | None:
+        """“place: key: what is wrong with it.”: places and keys stay, the rest is said."""
+        for colon in _COLON.finditer(reason):
+            rest = reason[colon.end() :]
+            bare = self._whole(rest[:-1], depth) if rest.endswith(".") else None
+            said = self._whole(rest, depth) if bare is None else f"{bare}."
+            if said is not None:
+                return f"{self._of(reason[: colon.start()], depth)}\N{NO-BREAK SPACE}: {said}"
+        return None
 
     def _whole(self, reason: str, depth: int) -> str | None:
-        """The reason, if one template makes it."""
+        """The reason, if one template makes it, with or without a capital."""
+        found = self._exact(reason, depth)
+        if found is None and reason[:1].isalpha():
+            found = self._exact(reason[0].swapcase() + reason[1:], depth)
+            if found is not None:
+                first = found[0].upper() if reason[0].isupper() else found[0].lower()
+                found = first + found[1:]
+        return found
+
+    def _exact(self, reason: str, depth: int) -> str | None:
         said = self._catalogue.gettext(reason) if reason else reason
         if said != reason:
             return said
@@ -77,17 +123,21 @@ class Words:
             return None
         best = max(
             (
-                (template.weight, template.text, match)
+                (template.weight, template, match)
                 for template in self._templates
                 if template.stretch in reason and (match := template.pattern.fullmatch(reason))
             ),
-            key=lambda one: one[:2],
+            key=lambda one: (one[0], one[1].text),
             default=None,
         )
         if best is None:
             return None
-        holes = {name: self._of(value, depth - 1) for name, value in best[2].groupdict().items()}
-        return _fill(self._catalogue.gettext(best[1]), holes)
+        template, match = best[1:]
+        holes = {
+            name: value if name in template.quoted else self._of(value, depth - 1)
+            for name, value in match.groupdict().items()
+        }
+        return _fill(self._catalogue.gettext(template.text), holes)
 
 
 def _fill(text: str, holes: dict[str, str]) -> str:
@@ -99,7 +149,8 @@ def _fill(text: str, holes: dict[str, str]) -> str:
 def _catalogue(language: Language) -> NullTranslations:
     if language == "en":
         return NullTranslations()
-    with (files(__name__) / language / "publisher-daemon.mo").open("rb") as compiled:
+    # not importlib.resources: it takes longer to import than the rest of a start
+    with (Path(__file__).parent / language / "publisher-daemon.mo").open("rb") as compiled:
         return GNUTranslations(compiled)
 
 
@@ -123,7 +174,11 @@ def _each(texts: Iterator[str]) -> Iterator[_Template]:
                 pattern += f"(?P={piece})"
             else:
                 seen.add(piece)
-                pattern += f"(?P<{piece}>.*?)"
+                pattern += f"(?P<{piece}>{_NUMBER if piece == 'count' else '.*?'})"
         yield _Template(
-            text, re.compile(pattern, re.DOTALL), max(plain, key=len), sum(map(len, plain))
+            text=text,
+            pattern=re.compile(pattern, re.DOTALL),
+            quoted=frozenset(found[1] for found in _QUOTED.finditer(text)),
+            stretch=max(plain, key=len),
+            weight=sum(map(len, plain)),
         )

@@ -11,7 +11,7 @@ from publisher_daemon.words import Words
 
 HOLE = re.compile(r"\{(\w+)\}")
 REMEDY = "Run `make words`, then translate what it added to the .po and run it again"
-VALUES = ("été {brut}.csv", "3", "https://portal/x?y=(z)", "a; b", "“q”")
+VALUES = ("été {brut}.csv", "3", "https://portal/x?y=(z)", "a; b", "the “q” one")
 
 
 @pytest.mark.parametrize("language", wording.LANGUAGES)
@@ -29,6 +29,13 @@ def test_what_is_compiled_is_what_is_written(language: str) -> None:
     written = wording.compiled(wording.catalogue(language))
 
     assert wording.mo(language).read_bytes() == written, REMEDY
+
+
+def test_french_is_set_as_french_is_printed() -> None:
+    for message in wording.catalogue("fr"):
+        if message.id:
+            said = [message.string] if isinstance(message.string, str) else message.string or []
+            assert [wording.typography(one) for one in said] == list(said), "Run `make words`"
 
 
 @pytest.mark.parametrize("language", wording.LANGUAGES)
@@ -50,6 +57,7 @@ def test_each_sentence_is_recognised_whatever_its_values_are(language: str) -> N
             continue
         names = list(dict.fromkeys(HOLE.findall(message.id)))
         values = {name: VALUES[index % len(VALUES)] for index, name in enumerate(names)}
+        values |= {"count": "3"} if "count" in values else {}
 
         def fill(text: str, values: dict[str, str] = values) -> str:
             return HOLE.sub(lambda hole: values[hole[1]], text)
