@@ -33,6 +33,8 @@ class Mount:
     point: str
     fstype: str
     source: str
+    #: the mount it stands on
+    parent: int = 0
 
     @property
     def kind(self) -> Kind:
@@ -50,7 +52,12 @@ def mounts() -> Iterator[Mount]:
             left, _, right = line.rstrip("\n").partition(" - ")
             fields, kind = left.split(" "), right.split(" ")
             yield Mount(
-                int(fields[0]), _plain(fields[3]), _plain(fields[4]), kind[0], _plain(kind[1])
+                int(fields[0]),
+                _plain(fields[3]),
+                _plain(fields[4]),
+                kind[0],
+                _plain(kind[1]),
+                int(fields[1]),
             )
 
 

@@ -39,6 +39,8 @@ class Presence:
         self.identity: str | None = None
         #: device and inode of the last look that went well
         self.inode: tuple[int, int] | None = None
+        #: the mount of that look, as the kernel numbers it while it stands
+        self._mount: int | None = None
         self.had_files = False
 
     @contextmanager
@@ -74,11 +76,13 @@ class Presence:
         inode = (root.device, root.inode)
         if self.inode == inode and not completely:
             return
-        found = mounts.identity(root.descriptor, mounts.mount_of(root.descriptor))
-        if self.identity is not None and found != self.identity and not self._is_arrival(found):
+        mount = mounts.mount_of(root.descriptor)
+        found = mounts.identity(root.descriptor, mount)
+        other = self.identity is not None and found != self.identity
+        if other and not self._is_arrival(found, mount):
             raise FolderGone(
                 f"Another file system than before stands at {self._watch.path}"
-                f" ({_say(found)} instead of {_say(self.identity)}).",
+                f" ({_say(found)} instead of {_say(self.identity or '')}).",
                 hint="Mount the right one again; if it is meant: `publisher-daemon retry --yes`.",
             )
         if self.inode not in {None, inode}:
@@ -89,14 +93,18 @@ class Presence:
                 )
             log.warning("folder.replaced", folder=self._watch.name, path=self._watch.path)
         self.identity, self.inode = found, inode
+        self._mount = mount.id if mount else None
 
-    def _is_arrival(self, found: str) -> bool:
+    def _is_arrival(self, found: str, mount: mounts.Mount | None) -> bool:
         """Whether the share that was not mounted yet when we first looked has come.
 
-        Only then: over a folder that had files, an unknown mount would hide them.
+        Only then: over a folder that had files, an unknown mount would hide them. In the sandbox of
+        a service the folder is a mount already, and the share's stands on that very one.
         """
         if self.identity is None or self.had_files:
             return False
+        if mount is not None and mount.parent == self._mount:
+            return True
         before, now = self.identity.split("|"), found.split("|")
         return len(before) == len(now) == 4 and now[3].startswith(before[3].rstrip("/") + "/")
 

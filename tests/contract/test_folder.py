@@ -500,6 +500,38 @@ def test_a_share_that_comes_after_the_service_started_is_taken(root: Path) -> No
 
 
 @pytest.mark.root
+def test_a_share_that_comes_late_over_a_mount_is_taken_unless_that_had_files(root: Path) -> None:
+    # as in the sandbox of a service, where each folder is a mount of its own
+    subprocess.run(["mount", "--bind", str(root), str(root)], check=True)
+    folder = Folder(watch(root))
+    assert paths(folder) == []
+    try:
+        subprocess.run(["mount", "-t", "tmpfs", "share", str(root)], check=True)
+        put(root, "a.csv")
+        assert paths(folder) == ["a.csv"]
+        put(root.parent, "other/b.csv")
+        subprocess.run(["mount", "--bind", str(root.parent / "other"), str(root)], check=True)
+        with pytest.raises(FolderGone):
+            paths(folder)
+        subprocess.run(["umount", str(root)], check=True)
+        assert paths(folder) == ["a.csv"]
+        subprocess.run(["umount", str(root)], check=True)
+        with pytest.raises(FolderGone):
+            paths(folder)
+        after = Folder(watch(root))
+        after.expect(folder.identity)
+        with pytest.raises(FolderGone):
+            paths(after)
+    finally:
+        # a directory mounted over itself is no mount for os.path.ismount
+        while (
+            subprocess.run(["umount", "-l", str(root)], capture_output=True, check=False).returncode
+            == 0
+        ):
+            pass
+
+
+@pytest.mark.root
 def test_the_identity_that_was_kept_is_asked_for_after_a_restart(mounted: Path) -> None:
     kept = Folder(watch(mounted)).presence()
     subprocess.run(["umount", str(mounted)], check=True)

@@ -16,7 +16,12 @@ from publisher_daemon.config import load
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PAIRS = [("guide.md", "fr/guide.md"), ("glossary.md", "fr/glossaire.md")]
+PAIRS = [
+    ("guide.md", "fr/guide.md"),
+    ("glossary.md", "fr/glossaire.md"),
+    ("operations.md", "fr/exploitation.md"),
+    ("security.md", "fr/securite.md"),
+]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
