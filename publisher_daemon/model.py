@@ -29,6 +29,8 @@ class Reason(StrEnum):
     SETTLE = "settle"
     ONCE = "once"
     ASKED = "asked"
+    #: it waited for the portal, which may be asked again
+    PORTAL = "portal"
 
 
 class State(StrEnum):
@@ -663,3 +665,5 @@ class Report:
     requeue_at: float | None = None
     #: what stopped the whole pass, if anything did
     trouble: str | None = None
+    #: the portal could not be asked (it is away, or refuses the key); when to ask again
+    portal_at: float | None = None

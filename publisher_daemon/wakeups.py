@@ -9,11 +9,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from publisher_daemon.model import DatasetId, Hint, Reason
 
 #: More paths than this, and looking at everything is cheaper than at each of them.
 MOST_PATHS = 10_000
+
+
+#: A look at a few paths that is due soon must not take with it one at everything that is due later.
+_When = Literal["now", "later", "later, all of it"]
+_WHENS: tuple[_When, ...] = ("now", "later", "later, all of it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ class Wakeups:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._condition = threading.Condition()
-        self._turns: dict[tuple[DatasetId, bool], _Turn] = {}
+        self._turns: dict[tuple[DatasetId, _When], _Turn] = {}
         self._busy: set[DatasetId] = set()
         self._order = 0
         self._closed = False
@@ -96,10 +102,13 @@ class Wakeups:
             now = self._monotonic()
             later = at is not None and at > now
             when = at if at is not None and later else now
-            turn = self._turns.get((dataset, later))
+            name: _When = "now"
+            if later:
+                name = "later, all of it" if hint is None or hint.paths is None else "later"
+            turn = self._turns.get((dataset, name))
             if turn is None:
                 self._order += 1
-                turn = self._turns[dataset, later] = _Turn(when, self._order)
+                turn = self._turns[dataset, name] = _Turn(when, self._order)
             turn.at = min(turn.at, when)
             turn.add(reason, hint)
             self._condition.notify_all()
@@ -128,11 +137,11 @@ class Wakeups:
     def _hand_out(self, dataset: DatasetId, now: float) -> Wake:
         """Join what is due for this dataset into one turn."""
         joined: _Turn | None = None
-        for later in (False, True):
-            turn = self._turns.get((dataset, later))
+        for name in _WHENS:
+            turn = self._turns.get((dataset, name))
             if turn is None or turn.at > now:
                 continue
-            del self._turns[dataset, later]
+            del self._turns[dataset, name]
             if joined is None:
                 joined = turn
                 continue

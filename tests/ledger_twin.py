@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from publisher_daemon.model import (
@@ -29,6 +29,24 @@ class LedgerTwin:
             {key: entry for key, entry in self.entries.items() if key.dataset == dataset},
             tuple(each for each in self.attempts.values() if each.key.dataset == dataset),
             {key: each for key, each in self.standings.items() if key.dataset == dataset},
+        )
+
+    def read_at(self, dataset: DatasetId, places: Mapping[str, Collection[str]]) -> Record:
+        def asked(key: ResourceKey) -> bool:
+            return any(
+                key.path == path or key.path.startswith(f"{path}/")
+                for path in places.get(key.folder, ())
+            )
+
+        whole = self.read(dataset)
+        return Record(
+            {key: entry for key, entry in whole.entries.items() if asked(key)},
+            whole.attempts,
+            {
+                key: each
+                for key, each in whole.standings.items()
+                if asked(key) or each.forced or each.code == "unverified"
+            },
         )
 
     def rewind(self, dataset: DatasetId, seconds: float) -> None:

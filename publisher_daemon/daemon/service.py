@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import structlog
 
@@ -343,11 +343,18 @@ class Daemon:
             self._fatal.append(error)
 
     def _pass(self, office: Office, lanes: Wakeups, teller: Teller, wake: Wake) -> None:
+        wait = office.gate.waits() if Reason.PORTAL in wake.reasons else None
+        if wait is not None:
+            # nothing new is known of a dataset that only waits: no look at its folders
+            lanes.wake(wake.dataset, Reason.PORTAL, at=_monotonic(wait))
+            wake = _less_portal(wake)
+            if not wake.reasons:
+                return
         if office.gate.closed is None:
             office.vocabulary.refresh()
         reason = _strongest(wake.reasons)
         hints = wake.hints
-        if wake.everywhere or reason not in {Reason.EVENT, Reason.SETTLE}:
+        if wake.everywhere or reason not in _NARROW:
             hints = wake.all_of(
                 watch.name for watch in office.watches if watch.dataset == wake.dataset
             )
@@ -357,14 +364,31 @@ class Daemon:
         self._notifier.status(_serving(office))
         if trouble is not None and office.refreshes.due(wake.dataset):
             lanes.wake(wake.dataset, Reason.REFRESH, at=time.monotonic() + REFRESH_AGAIN)
+        if report.portal_at is not None:
+            lanes.wake(wake.dataset, Reason.PORTAL, at=_monotonic(report.portal_at))
         if report.requeue_at is None:
             return
-        at = time.monotonic() + max(0.05, report.requeue_at - time.time())
+        at = _monotonic(report.requeue_at)
         narrow = _unsettled(report)
-        if narrow is None:
+        if narrow is None and report.portal_at is None:
             lanes.wake(wake.dataset, Reason.RESCAN, at=at)
         for hint in narrow or ():
             lanes.wake(wake.dataset, Reason.SETTLE, at=at, hint=hint)
+
+
+def _monotonic(instant: float) -> float:
+    """That instant by the monotonic clock; never quite now, whatever the wall clock does."""
+    return time.monotonic() + max(0.05, instant - time.time())
+
+
+#: Reasons to look at the paths they name, and at nothing else.
+_NARROW = frozenset({Reason.EVENT, Reason.SETTLE})
+
+
+def _less_portal(wake: Wake) -> Wake:
+    """What is to be done of it while the portal cannot be asked."""
+    reasons = wake.reasons - {Reason.PORTAL}
+    return replace(wake, reasons=reasons, everywhere=wake.everywhere and not reasons <= _NARROW)
 
 
 _BY_STRENGTH = (
@@ -374,6 +398,7 @@ _BY_STRENGTH = (
     Reason.ASKED,
     Reason.ONCE,
     Reason.RESCAN,
+    Reason.PORTAL,
     Reason.EVENT,
     Reason.SETTLE,
 )
@@ -393,7 +418,7 @@ def _unsettled(report: Report) -> tuple[Hint, ...] | None:
     for standing in report.standings:
         if standing.code in _OF_ITSELF:
             paths.setdefault(standing.key.folder, set()).add(standing.key.path)
-        elif standing.not_before is not None:
+        elif standing.not_before is not None and report.portal_at is None:
             return None
     if not paths:
         return None

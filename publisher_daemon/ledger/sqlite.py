@@ -46,6 +46,9 @@ _LOST_PARCEL = 7 * 86400.0
 _PUT = f"INSERT OR REPLACE INTO entry ({_rows.ENTRY}) VALUES ({_rows.marks(_rows.ENTRY)})"  # noqa: S608 - our own words
 _NOTE = f"INSERT INTO history ({_rows.NOTE}) VALUES ({_rows.marks(_rows.NOTE)})"  # noqa: S608 - our own words
 _THIS_FILE = "dataset=? AND folder=? AND path=?"
+_THERE = "WHERE dataset=? AND folder=? AND (path=? OR (path>=? AND path<?))"
+_ENTRIES_THERE = f"SELECT {_rows.ENTRY} FROM entry {_THERE}"  # noqa: S608 - our own words
+_STANDINGS_THERE = f"SELECT {_rows.STANDING} FROM standing {_THERE}"  # noqa: S608 - our own words
 _UNSTAND = f"DELETE FROM standing WHERE {_THIS_FILE}"  # noqa: S608 - our own words
 _UNPARCEL = f"DELETE FROM parcel WHERE {_THIS_FILE} AND sha1=?"  # noqa: S608 - our own words
 #: The instants that waits count from or end at; NULL stays NULL.
@@ -85,6 +88,35 @@ class Ledger:
             {entry.key: entry for entry in entries},
             tuple(sorted(attempts, key=lambda attempt: attempt.id)),
             {standing.key: standing for standing in standings},
+            dict(released),
+            dict(rollbacks),
+        )
+
+    def read_at(self, dataset: DatasetId, places: Mapping[str, Collection[str]]) -> Record:
+        """Of the files at or below these paths (by folder), all; of the others, what cannot wait.
+
+        That is: every attempt, and the standings that only a look at the portal ends.
+        """
+        name = _rows.packed(dataset)
+        with self._store.snapshot():
+            attempts = map(_rows.attempt, self._of(dataset, _rows.ATTEMPT, "attempt"))
+            rows = self._store.rows(
+                f"SELECT {_rows.STANDING} FROM standing "  # noqa: S608 - our own words
+                "WHERE dataset=? AND (forced OR code='unverified')",
+                (name,),
+            )
+            entries: list[tuple[Any, ...]] = []
+            for folder, paths in places.items():
+                for path in paths:
+                    where = _at_or_below(name, folder, path)
+                    entries += self._store.rows(_ENTRIES_THERE, where)
+                    rows += self._store.rows(_STANDINGS_THERE, where)
+            released = map(_rows.released, self._of(dataset, _rows.RELEASED, "released"))
+            rollbacks = map(_rows.rollback, self._of(dataset, _rows.ROLLBACK, "rollback"))
+        return Record(
+            {entry.key: entry for entry in map(self._links.entry, entries)},
+            tuple(sorted(attempts, key=lambda attempt: attempt.id)),
+            {standing.key: standing for standing in map(_rows.standing, rows)},
             dict(released),
             dict(rollbacks),
         )
@@ -595,6 +627,12 @@ def _delete(writing: Writing, table: str, key: ResourceKey) -> None:
         f"DELETE FROM {table} WHERE {_THIS_FILE}",  # noqa: S608 - our own words
         _rows.key_cells(key),
     )
+
+
+def _at_or_below(dataset: object, folder: str, path: str) -> tuple[object, ...]:
+    there = os.fsencode(path)
+    # "0" is what comes after "/"
+    return dataset, folder, there, there + b"/", there + b"0"
 
 
 def _parcel_cells(entry: Entry) -> tuple[object, ...]:

@@ -47,13 +47,23 @@ class Gate:
     def enter(self) -> float | None:
         """Ask to talk to the portal: None is yes, else the instant to ask again."""
         with self._lock:
-            if self._closed is None:
-                return None
-            now = self._clock()
-            if now >= self._closed.until and not self._probing:
+            wait = self._wait()
+            if wait is None and self._closed is not None:
                 self._probing = True
-                return None
-            return max(self._closed.until, now + 0.5)
+            return wait
+
+    def waits(self) -> float | None:
+        """The instant to ask again, without asking; None when somebody may ask now."""
+        with self._lock:
+            return self._wait()
+
+    def _wait(self) -> float | None:
+        if self._closed is None:
+            return None
+        now = self._clock()
+        if now >= self._closed.until and not self._probing:
+            return None
+        return max(self._closed.until, now + 0.5)
 
     def answered(self) -> None:
         """The portal answered as it should: open."""

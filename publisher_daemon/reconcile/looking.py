@@ -62,6 +62,8 @@ ITS_TURN = (
 )
 #: More differences than this, and looking at everything is cheaper than at each.
 MOST_PATHS = 10_000
+#: Paths up to which what is known of them is asked for one by one.
+FEW = 1000
 #: Digests remembered for files that are read but not published yet (held, waiting for the portal).
 DIGESTS_KEPT = 20_000
 
@@ -468,6 +470,22 @@ class _Look:
 
     def recheck(self, at: float) -> None:
         self.recheck_at = at if self.recheck_at is None else min(self.recheck_at, at)
+
+
+def few_places(policy: Policy, hints: Sequence[Hint]) -> Mapping[str, Collection[str]] | None:
+    """The few paths of each folder that are to be looked at; None where more must be known.
+
+    In a series one file decides for the others, and a marker has another name than its file.
+    """
+    places: dict[str, Collection[str]] = {}
+    for watch in policy.watches:
+        paths = _paths(hints, watch.name)
+        if paths is None or len(paths) > FEW or "" in paths or watch.ready_marker is not None:
+            return None
+        if any(rule.keep != "each" for rule in watch.rules):
+            return None
+        places[watch.name] = paths
+    return places if policy.watches else None
 
 
 def _paths(hints: Sequence[Hint], folder: str) -> frozenset[str] | None:

@@ -44,7 +44,7 @@ from publisher_daemon.reconcile.failures import Failures
 from publisher_daemon.reconcile.flowing import Throttle, Transfers
 from publisher_daemon.reconcile.gate import Gate
 from publisher_daemon.reconcile.longs import LongPlaces
-from publisher_daemon.reconcile.looking import Inspect, Looker
+from publisher_daemon.reconcile.looking import Inspect, Looker, few_places
 from publisher_daemon.reconcile.ports import Folder, Ledger, Portal, Versions
 from publisher_daemon.reconcile.sending import Sender
 from publisher_daemon.reconcile.standings import settle_standings
@@ -55,6 +55,8 @@ log = structlog.get_logger(__name__)
 #: Plans a pass makes before it leaves the rest to the next one: adopt, rename, replace, describe,
 #: and one more that finds nothing to do.
 MAX_TURNS = 6
+#: What stops a pass because the portal cannot be asked.
+_OF_THE_PORTAL = frozenset({"portal_unreachable", "credential_refused"})
 #: Adoptions committed together: more would keep the other datasets' writers waiting.
 MOST_AT_ONCE = 1000
 
@@ -161,10 +163,17 @@ class Reconciler:
                 hints = narrowed
                 if not any(hint.paths for hint in hints) and not self._ledger.waits(dataset):
                     return self._as_it_was(dataset, reason, pass_id, started, policy)
-            record = self._read_ledger(dataset, started)
-            seen = self._looker.look(policy, record, hints, audit=audit, once=reason is Reason.ONCE)
-            run = Pass(dataset, reason, policy, record, seen)
-            trouble, result = self._work(run, audit=audit)
+            glance = None if audit else self._glance(dataset, reason, policy, hints)
+            if glance is not None:
+                run, trouble = glance
+                result = None
+            else:
+                record = self._read_ledger(dataset, started)
+                once = reason is Reason.ONCE
+                seen = self._looker.look(policy, record, hints, audit=audit, once=once)
+                run = Pass(dataset, reason, policy, record, seen)
+                trouble, result = self._work(run, audit=audit)
+            seen = run.seen
             retry_at = trouble.retry_at if trouble else None
             standings, next_at = settle_standings(self._ledger, self._clock(), run, result, trouble)
             report = Report(
@@ -182,9 +191,41 @@ class Reconciler:
                 requeue_at=_earliest(next_at, seen.recheck_at, retry_at),
                 trouble="; ".join([*seen.troubles.values(), *([trouble.why] if trouble else [])])
                 or None,
+                portal_at=retry_at if trouble and trouble.code in _OF_THE_PORTAL else None,
             )
             _tell(report, quiet=not run.done and not trouble and reason is not Reason.ONCE)
             return report
+
+    def _glance(
+        self, dataset: DatasetId, reason: Reason, policy: Policy, hints: Sequence[Hint]
+    ) -> tuple[Pass, StopPass | None] | None:
+        """Look at a few paths with what the ledger says of those, and decide nothing.
+
+        None when that is not enough: something may have to be done on the portal, for which all
+        that is known counts, and the portal may be asked.
+        """
+        places = few_places(policy, hints)
+        if places is None:
+            return None
+        record = self._ledger.read_at(dataset, places)
+        if gone_back(record, self._clock()):
+            return None
+        seen = self._looker.look(policy, record, hints, audit=False, once=False)
+        if seen.troubles:
+            return None
+        run = Pass(dataset, reason, policy, record, seen)
+        if not (seen.needs_portal or record.attempts):
+            return run, None
+        wait = self._gate.waits()
+        barred = None if wait is None else self._barred(wait)
+        return None if barred is None else (run, barred)
+
+    def _barred(self, wait: float) -> StopPass | None:
+        closed = self._gate.closed
+        if closed is None:
+            return None
+        code = "credential_refused" if closed.credential else "portal_unreachable"
+        return StopPass(closed.why, wait, code)
 
     def _narrowed(
         self, policy: Policy, dataset: DatasetId, hints: Sequence[Hint]
@@ -263,10 +304,8 @@ class Reconciler:
         if not (audit or run.seen.needs_portal or run.record.attempts):
             return None, None
         wait = self._gate.enter()
-        closed = self._gate.closed
-        if wait is not None and closed is not None:
-            code = "credential_refused" if closed.credential else "portal_unreachable"
-            return StopPass(closed.why, wait, code), None
+        if wait is not None and (barred := self._barred(wait)) is not None:
+            return barred, None
         result: Plan | None = None
         try:
             result = self._turns(run)

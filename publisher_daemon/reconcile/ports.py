@@ -202,6 +202,9 @@ class Ledger(Protocol):
     def read(self, dataset: DatasetId) -> Record:
         """All that is known of one dataset."""
 
+    def read_at(self, dataset: DatasetId, places: Mapping[str, Collection[str]]) -> Record:
+        """What is known at or below these paths (by folder), and whatever waits for the portal."""
+
     def known(self, dataset: DatasetId, folder: str) -> Iterator[Known]:
         """The files of one folder, in byte order of their paths, without keeping them."""
 

@@ -179,6 +179,8 @@ class Life(RuleBasedStateMachine):
     def both_remember_the_same(self) -> None:
         for dataset in DATASETS:
             assert self.ledger.read(dataset) == self.twin.read(dataset)
+            for places in ({"air": ["sub"], "eau\udcff": ["a.csv", "\udce9.csv"]}, {"air": ["b"]}):
+                assert self.ledger.read_at(dataset, places) == self.twin.read_at(dataset, places)
         for entry in self.twin.entries.values():
             assert self.ledger.entry_of(entry.resource) == entry.key
         done = [(row.key, row.action) for row in self.ledger.history()]

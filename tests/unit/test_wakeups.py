@@ -113,6 +113,21 @@ def test_a_later_turn_never_delays_one_for_now() -> None:
     assert taken(lanes).hints == (hint("air", "b.csv"),)
 
 
+def test_a_look_at_one_path_does_not_bring_forward_one_at_everything() -> None:
+    lanes, clock = made()
+    lanes.wake(A, Reason.RESCAN, at=clock.now + 60)
+    lanes.wake(A, Reason.SETTLE, at=clock.now + 5, hint=hint("air", "a.csv"))
+
+    clock.now += 5
+    soon = taken(lanes)
+
+    assert (soon.hints, soon.everywhere) == ((hint("air", "a.csv"),), False)
+    lanes.done(A)
+    assert lanes.take(0) is None
+    clock.now += 55
+    assert taken(lanes).everywhere
+
+
 def test_what_is_due_together_is_one_turn() -> None:
     lanes, clock = made()
     lanes.wake(A, Reason.SETTLE, at=clock.now + 1, hint=hint("air", "a.csv", arrived=("a.csv",)))

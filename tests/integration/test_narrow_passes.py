@@ -1,0 +1,130 @@
+"""An event about one file costs one file, however many are known; also while the portal is away."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from publisher_daemon.errors import PortalUnreachable
+from publisher_daemon.folder import Folder
+from publisher_daemon.ledger import Ledger
+from publisher_daemon.model import (
+    DatasetId,
+    Entry,
+    Fingerprint,
+    Hint,
+    Policy,
+    Reason,
+    Record,
+    Report,
+    ResourceId,
+    ResourceKey,
+    Watch,
+)
+from publisher_daemon.reconcile import Gate, Reconciler
+
+DATASET = DatasetId("5bbb6d6cff66bd4dc17bfd5a")
+QUIET = 0.1
+
+
+class NeverWhole(Ledger):
+    """A ledger that says when all of it is read."""
+
+    whole = 0
+
+    def read(self, dataset: DatasetId) -> Record:
+        self.whole += 1
+        return super().read(dataset)
+
+
+class Desk:
+    """A pass over one folder, with no portal: what asks it fails."""
+
+    def __init__(self, home: Path) -> None:
+        self.root = home / "depot"
+        self.root.mkdir()
+        self.watch = Watch("air", str(self.root), DATASET, quiet=QUIET)
+        self.ledger = NeverWhole(home / "state")
+        self.gate = Gate(time.time, lambda: 0.5)
+        self.reconciler = Reconciler(
+            portal=_Absent(),
+            ledger=self.ledger,
+            folders={(DATASET, "air"): Folder(self.watch)},
+            policy=lambda: Policy((self.watch,)),
+            gate=self.gate,
+            jitter=lambda: 0.5,
+            new_id=map(str, itertools.count()).__next__,
+        )
+        self.reconciler._audited[DATASET] = time.time()
+
+    def hear(self, *paths: str) -> Report:
+        return self.reconciler.run(DATASET, Reason.EVENT, [Hint("air", frozenset(paths))])
+
+    def hear_until_read(self, path: str) -> Report:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            report = self.hear(path)
+            if [one.code for one in report.standings] not in (["not_settled"], ["being_written"]):
+                return report
+        raise AssertionError("it never settled")
+
+
+class _Absent:
+    def __getattr__(self, name: str) -> Any:
+        raise PortalUnreachable("The portal does not answer.")
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path)
+    yield made
+    made.ledger.close()
+
+
+def test_a_file_that_settles_reads_nothing_of_the_others(desk: Desk) -> None:
+    (desk.root / "a.csv").write_text("a;b\n")
+
+    report = desk.hear("a.csv")
+
+    assert [one.code for one in report.standings] == ["not_settled"]
+    assert report.requeue_at is not None
+    assert desk.ledger.whole == 0
+
+
+def test_a_file_that_is_as_it_was_published_reads_nothing_of_the_others(desk: Desk) -> None:
+    (desk.root / "sub").mkdir()
+    (desk.root / "sub" / "a.csv").write_text("a;b\n")
+    (seen,) = Folder(desk.watch).scan()
+    desk.ledger.touch(Entry(seen.key, ResourceId("r"), Fingerprint("a" * 40, 4), seen.stamp))
+
+    assert desk.hear("sub").standings == ()
+    assert desk.ledger.whole == 0
+
+
+def test_a_file_that_is_gone_is_decided_with_all_that_is_known(desk: Desk) -> None:
+    key = ResourceKey(DATASET, "air", "a.csv")
+    desk.ledger.touch(Entry(key, ResourceId("r"), Fingerprint("a" * 40, 4), None))
+
+    report = desk.hear("a.csv")
+
+    assert desk.ledger.whole > 0
+    assert report.portal_at is not None  # it was asked
+
+
+def test_while_the_portal_is_away_a_new_file_is_told_of_and_nothing_else_read(desk: Desk) -> None:
+    desk.gate.failed(PortalUnreachable("The portal does not answer."))
+    (desk.root / "a.csv").write_text("a;b\n")
+
+    report = desk.hear_until_read("a.csv")
+
+    assert [(one.code, one.why) for one in report.standings] == [
+        ("portal_unreachable", "The portal does not answer.")
+    ]
+    assert report.portal_at is not None
+    assert desk.ledger.whole == 0
+    assert set(desk.ledger.read(DATASET).standings) == {ResourceKey(DATASET, "air", "a.csv")}
