@@ -13,8 +13,8 @@ from producer import Producer
 COMMIT, PAGE, SEND = "fdatasync", "pwrite64", "sendto"
 #: what happens there, in strace's words
 KILL, FULL, BROKEN = "signal=SIGKILL", "error=ENOSPC", "error=EIO"
-#: more steps than any pass has
-MANY = 400
+#: more steps than any pass has, and more commits
+MANY, COMMITS = 400, 40
 
 
 @dataclass
@@ -26,8 +26,8 @@ class Publishing:
     verb: str = "once"
     contents: dict[str, bytes] = field(default_factory=dict)
 
-    def begin(self) -> None:
-        """Nothing needs to be there before."""
+    def begin(self, runs: int) -> None:
+        """Nothing needs to be there before, however many runs follow."""
 
     def change(self, number: int) -> None:
         self.contents[f"é{number}.csv"] = f"nouveau {number}".encode()
@@ -47,9 +47,9 @@ class Moving(Publishing):
 
     identity: str = ""
 
-    def begin(self) -> None:
+    def begin(self, runs: int) -> None:
         self.producer.folder_settings |= {"when_deleted": '"withdraw"', "withdraw_after": '"0s"'}
-        self.contents = {f"part{number}.csv": b"parti %d" % number for number in range(MANY // 10)}
+        self.contents = {f"part{number}.csv": b"parti %d" % number for number in range(runs)}
         self.contents["r0.csv"] = b"le meme"
         for name, content in self.contents.items():
             self.producer.drop(name, content)
@@ -84,7 +84,7 @@ class Refreshing(Publishing):
     verb: str = "refresh"
     last: int = 0
 
-    def begin(self) -> None:
+    def begin(self, runs: int) -> None:  # noqa: ARG002 - as the others
         self.api.edit_dataset(self.producer.dataset, private=True, acronym="SIGLE", token="prod")
 
     def change(self, number: int) -> None:
@@ -106,7 +106,7 @@ class Refreshing(Publishing):
 def break_at_every_step(
     producer: Producer, world: Publishing, call: str, way: str, *, stride: int
 ) -> None:
-    world.begin()
+    world.begin(4 + COMMITS // stride)
     broken = 0
     for run, step in enumerate(range(1, MANY, stride), start=1):
         world.change(run)
@@ -129,13 +129,13 @@ def break_at_every_step(
 @pytest.mark.parametrize(
     ("world", "call", "way", "stride"),
     [
-        (Publishing, COMMIT, KILL, 1),
-        (Publishing, SEND, KILL, 2),
-        (Moving, COMMIT, KILL, 1),
+        (Publishing, COMMIT, KILL, 3),
+        (Publishing, SEND, KILL, 5),
+        (Moving, COMMIT, KILL, 4),
         (Refreshing, COMMIT, KILL, 3),
         (Refreshing, SEND, KILL, 1),
-        (Publishing, COMMIT, BROKEN, 5),
-        (Publishing, PAGE, FULL, 40),
+        (Publishing, COMMIT, BROKEN, 8),
+        (Publishing, PAGE, FULL, 50),
     ],
 )
 def test_broken_at_any_step_the_world_converges(  # noqa: PLR0917 - a table of cases

@@ -12,7 +12,7 @@ from colleague import Api
 from producer import Producer
 
 #: address space in MiB: from too little to start Python to enough for all of it
-MEMORY = (30, 60, 90, 120, 150, 200, 260, 340, 440, 600)
+MEMORY = (30, 75, 110, 150, 210, 600)
 
 
 def test_out_of_memory_at_any_moment_loses_nothing(producer: Producer, api: Api) -> None:

@@ -321,15 +321,19 @@ def test_a_portal_that_says_it_holds_other_bytes_is_not_believed_nor_hurried(
     check_world(producer, api, {"a.csv": content(2)[:size]})
 
 
-#: every commit of the ledger; and of the pieces of a request, as there are many, not each of them
-STEPS = {"fdatasync": 3, "sendto": 4}
-
-
 @pytest.mark.strace
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("call", STEPS)
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    ("call", "stride"),
+    [
+        ("fdatasync", 5),
+        ("sendto", 8),
+        pytest.param("fdatasync", 1, marks=pytest.mark.storm),
+        pytest.param("sendto", 1, marks=pytest.mark.storm),
+    ],
+)
 def test_killed_at_every_step_the_parts_converge(
-    producer: Producer, api: Api, proxy: Proxy, call: str
+    producer: Producer, api: Api, proxy: Proxy, call: str, stride: int
 ) -> None:
     proxy.rule(UPLOAD, status=413, times=1)
     producer.drop("a.csv", content(0))
@@ -340,7 +344,7 @@ def test_killed_at_every_step_the_parts_converge(
         if not broken_at(producer, "once", call, "signal=SIGKILL", number):
             break
         killed += 1
-        number += STEPS[call]
+        number += stride
     converge(producer)
 
     check_world(producer, api, {"a.csv": content(number)})
