@@ -157,7 +157,9 @@ class Service:
         self.process.wait(30)
 
     def events(self, name: str | None = None) -> list[dict[str, Any]]:
-        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line]
+        written = self.log.read_text().splitlines()
+        # what ends the command before it serves is also told to people, in a sentence
+        lines = [json.loads(line) for line in written if line.startswith("{")]
         return [line for line in lines if name is None or line["event"] == name]
 
     def wait_for(self, event: str, count: int = 1, timeout: float = 30) -> list[dict[str, Any]]:

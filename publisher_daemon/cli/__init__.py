@@ -13,16 +13,13 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from publisher_daemon import __version__
-from publisher_daemon.errors import (
-    ConfigInvalid,
-    CredentialRefused,
-    PortalUnreachable,
-    PublisherError,
-)
 from publisher_daemon.words import Words, of_environment
+
+if TYPE_CHECKING:
+    from publisher_daemon.errors import PublisherError
 
 EXIT_CODES = """\
 exit codes: 0 all that was asked is done; 1 something failed or is held (it is printed);
@@ -199,10 +196,16 @@ def parser(words: Words) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str]) -> int:
     """Run one verb; every failure becomes a sentence and an exit code (contract.md)."""
+    if list(argv) == ["--version"]:
+        # monitoring asks this often: no parser is built for it
+        sys.stdout.write(f"publisher-daemon {__version__}\n")
+        return 0
     language = of_environment(os.environ)
     arguments = parser(Words(language)).parse_args(argv)
     arguments.config = getattr(arguments, "config", None)
     arguments.json = getattr(arguments, "json", False)
+    from publisher_daemon.errors import PublisherError  # noqa: PLC0415 - only when needed
+
     import_module("publisher_daemon.cli.showing").speak(language)
     module = import_module(f"publisher_daemon.cli.{VERBS[arguments.verb][0]}")
     verb: Callable[[argparse.Namespace], int] = getattr(
@@ -222,6 +225,12 @@ def main(argv: Sequence[str]) -> int:
 
 def exit_code(error: PublisherError) -> int:
     """The exit code of a failure, by what to do next."""
+    from publisher_daemon.errors import (  # noqa: PLC0415 - only when needed
+        ConfigInvalid,
+        CredentialRefused,
+        PortalUnreachable,
+    )
+
     if isinstance(error, ConfigInvalid):
         return 78
     if isinstance(error, CredentialRefused):

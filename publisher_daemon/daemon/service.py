@@ -26,6 +26,7 @@ from publisher_daemon.errors import (
     ConfigInvalid,
     CredentialRefused,
     LedgerBroken,
+    LedgerBusy,
     PortalError,
     PortalRefused,
 )
@@ -96,15 +97,11 @@ class Daemon:
             portal=self._settings.portal.url,
             folders=len(self._settings.folders),
         )
-        with on_signals(self._told_to_stop, self._again.set):
-            office = self._office(self._settings)
-            while office is not None and not self._stop.is_set():
-                self._serve(office)
-                if self._fatal:
-                    break
-                if self._again.is_set() and not self._stop.is_set():
-                    self._again.clear()
-                    office = self._reloaded(office)
+        try:
+            with on_signals(self._told_to_stop, self._again.set):
+                self._until_told()
+        except LedgerBroken as error:
+            self._broken(error)
         self._notifier.stopping()
         self._heartbeat.gone()
         if self._fatal:
@@ -112,6 +109,23 @@ class Daemon:
             return SOMETHING_WRONG
         log.info("daemon.stopped", code=OK)
         return OK
+
+    def _until_told(self) -> None:
+        """Serve, with the newest configuration, until a signal or a fault; raises LedgerBroken."""
+        office = self._office(self._settings)
+        while office is not None and not self._stop.is_set():
+            self._serve(office)
+            if self._fatal:
+                break
+            if self._again.is_set() and not self._stop.is_set():
+                self._again.clear()
+                office = self._reloaded(office)
+
+    def _broken(self, error: LedgerBroken) -> None:
+        """Without a ledger nothing may be published: say so, and end."""
+        if not any(isinstance(each, LedgerBroken) for each in self._fatal):
+            log.error("ledger.broken", why=error.message, hint=error.hint)
+        self._fatal.append(error)
 
     def _office(self, settings: Settings) -> Office | None:
         """Build, waiting for the portal only if a slug has never been resolved."""
@@ -336,8 +350,7 @@ class Daemon:
                 finally:
                     lanes.done(wake.dataset)
         except LedgerBroken as error:
-            log.error("ledger.broken", why=error.message, hint=error.hint)  # noqa: TRY400 - the sentence says it all
-            self._fatal.append(error)
+            self._broken(error)
         except BaseException as error:
             log.exception("pass.failed", why=str(error))
             self._fatal.append(error)
@@ -434,9 +447,11 @@ def _serving(office: Office) -> str:
 
 def run(settings: Settings, *, reload: Callable[[], Settings], environ: Mapping[str, str]) -> int:
     """Be the service; raises ConfigInvalid, LedgerBusy, LedgerBroken."""
-    with open_ledger(settings) as ledger:
-        try:
+    try:
+        with open_ledger(settings) as ledger:
             return Daemon(settings, ledger, reload=reload, notifier=Notifier(environ)).run()
-        except LedgerBroken as error:
-            log.error("ledger.broken", why=error.message, hint=error.hint)  # noqa: TRY400 - the sentence says it all
-            raise
+    except LedgerBusy:
+        raise  # nothing is broken: another instance has it
+    except LedgerBroken as error:
+        log.error("ledger.broken", why=error.message, hint=error.hint)  # noqa: TRY400 - the sentence says it all
+        raise

@@ -285,6 +285,27 @@ def test_an_entry_has_fields_that_journalctl_can_search(
     assert stream.getvalue() == ""
 
 
+def test_names_that_are_no_text_and_lines_that_look_like_fields_forge_nothing(
+    journal: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "JournalSender", lambda: JournalSender(address=journal.getsockname()))
+    configured(format="journal")
+
+    structlog.get_logger().warning(
+        "action.held",
+        path=os.fsdecode(b"donn\xe9es\nDATASET=forged\nPRIORITY=0.csv"),
+        dataset="d",
+        sentry_id="s-42\n_UID=0",
+    )
+
+    found = fields(journal.recv(65536))
+    assert (found["DATASET"], found["PRIORITY"]) == (b"d", b"4")
+    assert found["SENTRY_ID"] == b"s-42\n_UID=0", "a value of two lines is one value"
+    assert "_UID" not in found
+    found["PATH"].decode()  # valid UTF-8, whatever the name is
+    assert b"\nDATASET=forged\n" in found["PATH"]
+
+
 def test_a_large_entry_goes_by_a_sealed_file(journal: socket.socket) -> None:
     sender = JournalSender(address=journal.getsockname())
 
