@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -9,7 +10,10 @@ import socket
 import subprocess
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from producer import Producer
@@ -162,6 +166,77 @@ def test_the_dashboard_is_one_grafana_can_load() -> None:
         assert not cells & places, panel["title"]
         assert max(x for x, _ in cells) < 24
         places |= cells
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path) -> Iterator[tuple[int, Callable[[str], list[Any]]]]:
+    """Run a real Prometheus with our rules; gives the port it reads, and what asks it."""
+    daemon, own = free_port(), free_port()
+    (tmp_path / "prometheus.yml").write_text(
+        f"global: {{ scrape_interval: 1s, evaluation_interval: 1s }}\nrule_files: [{RULES}]\n"
+        "scrape_configs:\n  - job_name: publisher-daemon\n"
+        f"    static_configs: [{{ targets: ['127.0.0.1:{daemon}'] }}]\n"
+    )
+    running = subprocess.Popen(
+        ["prometheus", f"--config.file={tmp_path / 'prometheus.yml'}",
+         f"--storage.tsdb.path={tmp_path / 'tsdb'}", f"--web.listen-address=127.0.0.1:{own}"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+    def ask(what: str) -> list[Any]:
+        status, text = get(f"http://127.0.0.1:{own}/api/v1/{what}")
+        assert status == 200, text
+        found = json.loads(text)["data"]
+        return list(found.get("result") or found.get("groups") or [])
+
+    def ready() -> bool:
+        with contextlib.suppress(urllib.error.URLError):
+            return get(f"http://127.0.0.1:{own}/-/ready")[0] == 200
+        return False
+
+    try:
+        wait_until(ready, 30, "Prometheus is ready")
+        yield daemon, ask
+    finally:
+        running.terminate()
+        running.wait(20)
+
+
+@pytest.mark.promtool
+@pytest.mark.needs("prometheus")
+def test_every_panel_shows_the_numbers_of_a_running_daemon(
+    producer: Producer, prometheus: tuple[int, Callable[[str], list[Any]]]
+) -> None:
+    port, ask = prometheus
+    dashboard = json.loads((MONITORING / "grafana-dashboard.json").read_text())
+    panels = {
+        panel["title"]: target["expr"].replace("$instance", ".*")
+        for panel in dashboard["panels"]
+        for target in panel["targets"]
+    }
+    producer.more = f'[metrics]\nlisten = "127.0.0.1:{port}"\n'
+    producer.folder_settings["expect"] = '"daily by 00:01"'
+    producer.drop("a.csv", b"a;b\n")
+
+    def asked(expression: str) -> list[Any]:
+        return ask(f"query?{urlencode({'query': expression})}")
+
+    with producer.start() as service:
+        service.wait_for("resource.created")
+        wait_until(lambda: asked("publisher_last_success_timestamp_seconds"), 20, "a scrape")
+        producer.drop("b.csv", b"a;b\n")
+        service.wait_for("resource.created", 2)
+        wait_until(lambda: asked("increase(publisher_publications_total[1h]) > 0"), 20, "a rate")
+        assert asked("publisher_build_info"), "what the choice of a server is made from"
+        shown = {title for title, expression in panels.items() if asked(expression)}
+        groups = ask("rules")
+        service.stop()
+
+    # nothing failed and the key of this portal does not end: those two have nothing to show
+    assert {*panels} - shown <= {"Failed tries an hour, by reason", "API key ends in"}
+    rules = [rule for group in groups for rule in group["rules"]]
+    assert rules
+    assert {rule["health"] for rule in rules} <= {"ok", "unknown"}
 
 
 @pytest.mark.promtool
