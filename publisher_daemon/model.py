@@ -133,6 +133,8 @@ class Rule:
     match: str
     resource: ResourceId | None = None
     words: Words = Words()
+    #: a file with the Table Schema that tables must follow; None: the portal's, if words name one
+    table_schema: str | None = None
     #: when a file that matches is expected: “daily by 08:00”
     expect: str | None = None
     #: a resource for each file; one for the newest; or one for each of the ``last`` newest
@@ -156,6 +158,8 @@ class Checks:
     #: columns lost, renamed, emptied or of another kind
     columns: Literal["hold", "warn", "off"] = "hold"
     secrets: Literal["hold", "warn", "off"] = "hold"
+    #: rows that do not follow the Table Schema named for their file
+    schema: Literal["hold", "warn", "off"] = "hold"
     #: a folder outside the watched one: the same file dropped there is let through
     approvals: str | None = None
     #: the first file of a dataset that we have never published on waits for a person

@@ -165,6 +165,12 @@ def words_for(watch: Watch, path: str) -> tuple[Words, Rule | None]:
     )
 
 
+def is_table(path: str) -> bool:
+    """Whether its name is that of a table of text, compressed or not."""
+    name = path.lower().removesuffix(".gz").removesuffix(".gzip")
+    return name.endswith((".csv", ".tsv"))
+
+
 def identity_path(path: str) -> str:
     """The path as it stands in a resource's extras: itself, or percent-encoded when not UTF-8."""
     try:

@@ -44,11 +44,11 @@ class Verdict:
 
 def judge(new: Profile, old: Profile | None, old_size: int | None, checks: Checks) -> Verdict:
     """Compare what would go out with what is published now; ``checks`` says how strictly."""
-    secret: Level = "hold" if checks.secrets == "hold" else "warn"
+    asked = {"secret": checks.secrets, "schema": checks.schema, "schema_column": checks.schema}
     found = [
-        replace(finding, level=secret) if finding.code == "secret" else finding
+        replace(finding, level="warn") if asked.get(finding.code) == "warn" else finding
         for finding in new.findings
-        if finding.code != "secret" or checks.secrets != "off"
+        if asked.get(finding.code) != "off"
     ]
     if old is not None and old.kind == new.kind:
         found += _against(new, old, checks)

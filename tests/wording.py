@@ -28,10 +28,10 @@ LANGUAGES = ("fr",)
 
 #: The rooms whose sentences people read as they are: the reasons of files, datasets and errors.
 SPEAKING = (
-    "plan", "verdict.py", "series.py", "inspection",
+    "plan", "verdict.py", "series.py", "inspection", "tableschema.py", "schemas.py",
     "settle.py", "folder", "portal", "reconcile", "status.py", "refresh", "catalogue",
     "errors.py", "retry.py", "dividing.py", "watcher", "ledger/_store.py", "ledger/place.py",
-    "merge.py", "daemon/office.py", "daemon/concerns.py",
+    "merge.py", "daemon/office.py", "daemon/concerns.py", "daemon/inspecting.py",
     "cli", "config", "check", "cron.py", "expect.py", "windows.py",
 )  # fmt: skip
 #: What may stand before the words of a line (``cli.showing``).

@@ -14,6 +14,7 @@ from publisher_daemon.config._models import (
     PageSettings,
     Settings,
     read_description,
+    read_table_schema,
 )
 from publisher_daemon.config._problems import Problem
 from publisher_daemon.errors import ConfigInvalid
@@ -137,6 +138,7 @@ def _templates(settings: Settings) -> Iterator[Problem]:
             where: Where = ("folders", folder_index, "resources", index)
             wrong = list(_description(where, rule.description_file, rule.description))
             yield from wrong
+            yield from _table_schema(where, rule.table_schema)
             said = {"title": rule.title, "description": rule.description}
             if rule.description_file is not None and not wrong:
                 said["description_file"] = rule.text()
@@ -150,6 +152,14 @@ def _templates(settings: Settings) -> Iterator[Problem]:
                             f"uses {{{name}}}, which match does not name: it has {has}. Add "
                             f"{{{name}}} to match, or take it out here",
                         )
+
+
+def _table_schema(where: Where, file: Path | None) -> Iterator[Problem]:
+    if file is not None:
+        try:
+            read_table_schema(file)
+        except ConfigInvalid as error:
+            yield Problem((*where, "table_schema"), f"{error.message} {error.hint}", show=False)
 
 
 def _description(where: Where, file: Path | None, inline: str | None) -> Iterator[Problem]:

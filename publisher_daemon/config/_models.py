@@ -49,6 +49,7 @@ from publisher_daemon.config._forms import (
 )
 from publisher_daemon.config._key import known_keys, read_api_key
 from publisher_daemon.errors import ConfigInvalid
+from publisher_daemon.tableschema import TableSchema, parsed
 
 _Text = Annotated[str, Field(min_length=1)]
 _Title = Annotated[str, Field(min_length=1, max_length=350)]
@@ -155,6 +156,7 @@ class RuleSettings(_Section):
     description_file: PathText | None = None
     type: Literal["main", "documentation", "update", "api", "code", "other"] | None = None
     schema_name: _Text | None = Field(default=None, alias="schema")
+    table_schema: PathText | None = None
     keep: Keep = "each"
     order: tuple[_Text, ...] = ()
     when_left: Literal["keep", "withdraw"] | None = None
@@ -176,6 +178,7 @@ class RuleSettings(_Section):
             match=self.match,
             resource=None if self.resource is None else model.ResourceId(self.resource),
             words=model.Words(self.title, self.text(), self.type, self.schema_name),
+            table_schema=None if self.table_schema is None else str(self.table_schema),
             keep=keep,
             last=int(self.keep.partition(":")[2] or 1),
             order=self.order,
@@ -192,6 +195,7 @@ class ChecksSettings(_Section):
     fewer_rows: Share = 0.5
     columns: Literal["hold", "warn", "off"] = "hold"
     secrets: Literal["hold", "warn", "off"] = "hold"
+    schema_rule: Literal["hold", "warn", "off"] = Field(default="hold", alias="schema")
     approvals: PathText | None = None
     first_publication: Literal["publish", "ask"] = "publish"
 
@@ -202,6 +206,7 @@ class ChecksSettings(_Section):
             fewer_rows=self.fewer_rows,
             columns=self.columns,
             secrets=self.secrets,
+            schema=self.schema_rule,
             approvals=None if self.approvals is None else str(self.approvals),
             first_publication=self.first_publication,
         )
@@ -495,10 +500,11 @@ class Settings(BaseSettings):
             exclude={"folders": {"__all__": _UNDECISIVE}},
         )
         rules = [rule for folder in self.folders for rule in folder.resources]
-        rules = [rule for folder in self.folders for rule in folder.resources]
         files = [each.description_file for each in self.pages]
         files += [rule.description_file for rule in rules]
         decisive["descriptions"] = [_description_or_why(file) for file in files if file is not None]
+        tables = [rule.table_schema for rule in rules if rule.table_schema is not None]
+        decisive["table_schemas"] = [_schema_or_why(path) for path in tables]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
@@ -508,6 +514,29 @@ def _description_or_why(path: Path) -> str:
         return read_description(path)
     except ConfigInvalid as error:
         return error.message
+
+
+def read_table_schema(path: Path) -> TableSchema:
+    """The Table Schema in a file; raises ConfigInvalid."""
+    try:
+        return parsed(path.name, path.read_bytes())
+    except OSError as error:
+        raise ConfigInvalid(
+            f"table_schema {path} cannot be read: {error.strerror}.",
+            hint="Write the path of a JSON file the service may read.",
+        ) from error
+    except ValueError as error:
+        raise ConfigInvalid(
+            f"table_schema {path} cannot be used: {error}.",
+            hint="Write the path of a Table Schema (https://specs.frictionlessdata.io/table-schema).",
+        ) from error
+
+
+def _schema_or_why(path: Path) -> str:
+    try:
+        return path.read_bytes().hex()
+    except OSError as error:
+        return str(error)
 
 
 def read_description(path: Path) -> str:

@@ -20,6 +20,7 @@ import structlog
 from publisher_daemon.alerts import unusable
 from publisher_daemon.catalogue import Facts, late_words, without_values
 from publisher_daemon.config import DatasetSettings, Settings, looks_like_dataset_id
+from publisher_daemon.daemon.inspecting import inspecting
 from publisher_daemon.errors import (
     ConfigInvalid,
     Exchange,
@@ -28,15 +29,14 @@ from publisher_daemon.errors import (
 )
 from publisher_daemon.folder import Folder
 from publisher_daemon.ledger import DatasetFacts, Ledger
-from publisher_daemon.model import DatasetId, Fingerprint, Hint, Policy, Reason, Report, Watch
+from publisher_daemon.model import DatasetId, Hint, Policy, Reason, Report, Watch
 from publisher_daemon.portal import Portal
-from publisher_daemon.profile import Profile
 from publisher_daemon.reconcile import Gate, Reconciler
 from publisher_daemon.reconcile.creating import Creator, NewDataset
 from publisher_daemon.reconcile.flowing import Transfers
 from publisher_daemon.reconcile.metadata import Refreshed
-from publisher_daemon.reconcile.ports import Source
 from publisher_daemon.refresh import Refreshes
+from publisher_daemon.schemas import Schemas
 from publisher_daemon.versions import Versions
 
 log = structlog.get_logger(__name__)
@@ -232,7 +232,9 @@ def build(
         audit_every=settings.daemon.audit_every,
         stopping=stopping,
         cut=cut,
-        inspect=_inspect,
+        inspect=inspecting(
+            Schemas(portal, settings.daemon.state_dir / "schemas", time.time, keep=pin)
+        ),
         versions=open_versions(settings),
         # one worker stays free for short work
         long_places=max(1, settings.daemon.workers - 1),
@@ -342,12 +344,6 @@ def open_versions(settings: Settings) -> Versions:
         age=daemon.keep_versions,
         clock=time.time,
     )
-
-
-def _inspect(source: Source, path: str, _: Watch) -> tuple[Fingerprint, Profile]:
-    from publisher_daemon.inspection import inspect  # noqa: PLC0415 - costs a start-up its time
-
-    return inspect(source, path)
 
 
 @contextmanager

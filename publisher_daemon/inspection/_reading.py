@@ -13,12 +13,14 @@ from typing import Protocol
 from publisher_daemon.inspection._archives import Archive, look_inside
 from publisher_daemon.inspection._documents import Json, JsonLines, Xml
 from publisher_daemon.inspection._file import Positioned
+from publisher_daemon.inspection._following import Following
 from publisher_daemon.inspection._secrets import Secrets
 from publisher_daemon.inspection._signs import error_message, mismatch, seen_as
-from publisher_daemon.inspection._table import Rows, Table
+from publisher_daemon.inspection._table import Table
 from publisher_daemon.model import Fingerprint
 from publisher_daemon.naming import extension
 from publisher_daemon.profile import Finding, Profile
+from publisher_daemon.tableschema import TableSchema
 
 #: Larger blocks than for sending: half of what is found in a block is found by one comparison.
 BLOCK = 1024 * 1024
@@ -109,9 +111,12 @@ class _Gzip:
 
 
 def inspect(
-    source: Positioned, path: str, *, rows: Rows | None = None, secrets: bool = True
+    source: Positioned, path: str, *, schema: TableSchema | None = None, secrets: bool = True
 ) -> tuple[Fingerprint, Profile]:
-    """Read it all once: its sha1, and what it holds. Raises what reading raises."""
+    """Read it all once: its sha1, what it holds, and where that leaves the schema it is to follow.
+
+    Raises what reading raises.
+    """
     digest = hashlib.sha1(usedforsecurity=False)
     look: _Look | None = None
     hidden = Secrets(source.size)
@@ -135,7 +140,7 @@ def inspect(
                 if look is None:
                     head = block[:4096]
                     is_text = seen_as(head) in _TEXTS
-                    look = _look_for(head, path, source.size, rows, hidden)
+                    look = _look_for(head, path, source.size, schema, hidden)
                 sampled = look.feed(block)
                 if is_text:
                     hidden.feed(block, sampled=sampled)
@@ -156,12 +161,14 @@ def _is_moot(findings: list[Finding]) -> bool:
     return any(one.code in {"html_page", "not_its_extension", "not_the_data"} for one in findings)
 
 
-def _look_for(head: bytes, path: str, size: int, rows: Rows | None, hidden: Secrets) -> _Look:
+def _look_for(
+    head: bytes, path: str, size: int, schema: TableSchema | None, hidden: Secrets
+) -> _Look:
     ending = (extension(path) or "").lower()
     inner = path.lower().rpartition(".")[0]
+    following = None if schema is None else Following(schema)
     makers: dict[str, Callable[[], _Look]] = {
-        "csv": lambda: Table(size, rows=rows),
-        "tsv": lambda: Table(size, rows=rows),
+        **dict.fromkeys(("csv", "tsv"), lambda: Table(size, following=following)),
         **dict.fromkeys(("txt", "md", "sql", "yml"), lambda: Table(size, text=True)),
         "json": lambda: Json(size),
         "geojson": lambda: Json(size, geo=True),

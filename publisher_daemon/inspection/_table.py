@@ -14,8 +14,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
+from publisher_daemon.inspection._following import Following
 from publisher_daemon.profile import MOST_COLUMNS, Column, Finding, Level, Profile
 
 DELIMITERS = (";", ",", "\t", "|")
@@ -35,19 +35,6 @@ _QUOTED = re.compile(rb'"[^"]*"')
 _GARBLED = re.compile("Ã[\u00a0-¿]|Â[°«»\u00a0]|â€[™œ“]|ï¿½|\ufffd")
 
 
-class Rows(Protocol):
-    """Looks at the values of the sampled rows (a table schema)."""
-
-    def header(self, names: list[str]) -> None:
-        """The names of the columns."""
-
-    def row(self, number: int, cells: list[str]) -> None:
-        """One row."""
-
-    def findings(self) -> Iterator[Finding]:
-        """What is wrong."""
-
-
 @dataclass(slots=True)
 class _Values:
     """What one column showed so far."""
@@ -62,11 +49,13 @@ class _Values:
 class Table:
     """A table, fed block by block."""
 
-    def __init__(self, size: int, *, text: bool = False, rows: Rows | None = None) -> None:
+    def __init__(
+        self, size: int, *, text: bool = False, following: Following | None = None
+    ) -> None:
         self._size = size
         #: plain text, that may or may not be a table
         self._text = text
-        self._watcher = rows
+        self._following = following
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._encoding = "ascii"
         self._broken_at: int | None = None
@@ -103,8 +92,11 @@ class Table:
 
     def feed(self, block: bytes) -> bool:
         """Take the next block; returns whether its values were sampled."""
+        raw = block
         if not self._started:
             block = self._start(block)
+        if self._following is not None:
+            self._following.feed(raw, self._delimiter)
         if self._wide is not None:
             block = self._wide.decode(block).encode()
         self._read += len(block)
@@ -141,8 +133,6 @@ class Table:
             self._header = [name.strip() for name in rows[0]]
             self._raw_header = head.split(b"\n", 1)[0].rstrip(b"\r")
         self._columns = [_Values() for _ in range(min(self._width, MOST_COLUMNS))]
-        if self._watcher is not None:
-            self._watcher.header(self._header)
         keep = {ord(self._delimiter or ";"), *b'"\n\r\0'}
         self._delete = bytes(code for code in range(128) if code not in keep)
         self._good = (self._delimiter or ";").encode() * max(0, self._width - 1) + b"\n"
@@ -256,8 +246,6 @@ class Table:
                 self._whole_rows += 1
                 for values, cell in zip(self._columns, row, strict=False):
                     _note(values, cell)
-                if self._watcher is not None:
-                    self._watcher.row(number + 1, row)
         except csv.Error:
             self._bad_rows += 1
 
@@ -290,8 +278,9 @@ class Table:
         if not self._text:
             findings += self._shape(rows)
         findings += self._writing()
-        if self._watcher is not None:
-            findings += self._watcher.findings()
+        if self._following is not None and not self._text:
+            self._following.end(self._delimiter)
+            findings += self._following.findings()
         columns = tuple(
             _column(name, values) for name, values in zip(self._header, self._columns, strict=False)
         )

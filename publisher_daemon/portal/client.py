@@ -147,6 +147,33 @@ class Portal:
         except NotThere:
             return frozenset()
 
+    def table_schemas(self) -> dict[str, str]:
+        """The address of each Table Schema of the portal's catalogue, by name."""
+        try:
+            found = self._calls.read("/api/1/datasets/schemas/")
+        except NotThere:
+            return {}
+        return {
+            one["name"]: one["schema_url"]
+            for one in found
+            if isinstance(one, Mapping)
+            and one.get("schema_type") == "tableschema"
+            and isinstance(one.get("name"), str)
+            and isinstance(one.get("schema_url"), str)
+        }
+
+    def document(self, url: str) -> bytes:
+        """What is at a public address, which may be another site's: it never gets the key."""
+        for _ in range(_HOPS):
+            answer = self._calls.ask("GET", url)
+            location = answer.headers.get("Location")
+            if not 300 <= answer.status < 400 or location is None:
+                break
+            url = joined(url, location)
+        if answer.status != 200:
+            self._calls.refuse(answer, wrote=False)
+        return answer.body
+
     def granularities(self) -> frozenset[str]:
         """The spatial granularities the portal knows, by id."""
         return self._vocabulary("/api/1/spatial/granularities/", "id")

@@ -26,6 +26,8 @@ _NUMBER = r"\d[\d.,]*"
 #: Where one sentence may end and the next begin: a hint follows its message.
 _COLON = re.compile(": ")
 _SEAM = re.compile(r"(?:(?<=[.!?)”»…])|(?<=\w)) (?=[A-ZÀ-Ý`“/])|(?<=;) ")
+#: Where one sentence ends and another begins.
+_END = re.compile(r"[.!?] [A-ZÀ-Ý`“/]")
 _DEEPEST = 3
 _LOCALE = ("LC_ALL", "LC_MESSAGES", "LANG")
 
@@ -86,14 +88,14 @@ class Words:
     def _translated(self, reason: str, depth: int) -> str:
         if _NAMES.fullmatch(reason):
             return _NAME.sub(lambda name: self("“{name}”", name=name[1]), reason)
-        found = self._whole(reason, depth)
+        found = self._whole(reason, depth, alone=True)
         if found is not None:
             return found
         for seam in _SEAM.finditer(reason):
-            first = self._whole(reason[: seam.start()], depth)
+            first = self._whole(reason[: seam.start()], depth, alone=True)
             if first is not None:
                 return f"{first}{seam[0]}{self._of(reason[seam.end() :], depth)}"
-        return self._after_colon(reason, depth) or reason
+        return self._whole(reason, depth) or self._after_colon(reason, depth) or reason
 
     def _after_colon(self, reason: str, depth: int) -> str | None:
         """“place: key: what is wrong with it.”: places and keys stay, the rest is said."""
@@ -105,17 +107,20 @@ class Words:
                 return f"{self._of(reason[: colon.start()], depth)}\N{NO-BREAK SPACE}: {said}"
         return None
 
-    def _whole(self, reason: str, depth: int) -> str | None:
-        """The reason, if one template makes it, with or without a capital."""
-        found = self._exact(reason, depth)
+    def _whole(self, reason: str, depth: int, *, alone: bool = False) -> str | None:
+        """The reason, if one template makes it, with or without a capital.
+
+        ``alone``: without other sentences in its holes.
+        """
+        found = self._exact(reason, depth, alone=alone)
         if found is None and reason[:1].isalpha():
-            found = self._exact(reason[0].swapcase() + reason[1:], depth)
+            found = self._exact(reason[0].swapcase() + reason[1:], depth, alone=alone)
             if found is not None:
                 first = found[0].upper() if reason[0].isupper() else found[0].lower()
                 found = first + found[1:]
         return found
 
-    def _exact(self, reason: str, depth: int) -> str | None:
+    def _exact(self, reason: str, depth: int, *, alone: bool) -> str | None:
         said = self._catalogue.gettext(reason) if reason else reason
         if said != reason:
             return said
@@ -125,7 +130,9 @@ class Words:
             (
                 (template.weight, template, match)
                 for template in self._templates
-                if template.stretch in reason and (match := template.pattern.fullmatch(reason))
+                if template.stretch in reason
+                and (match := template.pattern.fullmatch(reason))
+                and not (alone and any(_END.search(hole) for hole in match.groups()))
             ),
             key=lambda one: (one[0], one[1].text),
             default=None,

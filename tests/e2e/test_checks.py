@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha1
 
+import pytest
 from colleague import Api
 from producer import Producer
 from publications import lines, measures
@@ -110,4 +111,31 @@ def test_a_date_beside_the_file_holds_it_until_then(producer: Producer, api: Api
     assert (file["retry_at"], api.resources(producer.dataset)) == ("2099-01-01T07:00:00Z", [])
 
     (producer.folder / "a.csv.publish_after").write_text("2020-01-01")
+    assert producer.once()["a.csv"]["state"] == "published"
+
+
+SCHEMA = b"""{"fields": [{"name": "code", "type": "string", "constraints": {"pattern": "[0-9]{5}"}},
+ {"name": "jour", "type": "date"}]}"""
+
+
+@pytest.mark.parametrize("where", ["file", "address"])
+def test_a_table_that_leaves_its_schema_is_held_and_goes_once_it_is_mended(
+    producer: Producer, api: Api, where: str
+) -> None:
+    (producer.home / "schema.json").write_bytes(SCHEMA)
+    said = f'table_schema = "{producer.home}/schema.json"'
+    if where == "address":
+        producer.drop("schema.json", SCHEMA)
+        said = f'schema = "{producer.once()["schema.json"]["url"]}"'
+    producer.rules = f'\n[[folders.resources]]\nmatch = "*.csv"\n{said}\n'
+    producer.drop("a.csv", b"code;jour\n69123;2026-11-20\n1004;20/11/2026\n")
+
+    file = producer.once(code=1)["a.csv"]
+
+    assert (file["state"], file["code"]) == ("held", "check_held")
+    assert "Row 3, column “code”: “1004” does not have the form" in file["why"]
+    assert "Row 3, column “jour”: “20/11/2026” is not a date like 2026-11-20" in file["why"]
+    assert "a.csv" not in {found["title"] for found in api.resources(producer.dataset)}
+
+    producer.drop("a.csv", b"code;jour\n69123;2026-11-20\n01004;2026-11-20\n")
     assert producer.once()["a.csv"]["state"] == "published"
