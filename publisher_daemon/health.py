@@ -10,8 +10,9 @@ import contextlib
 import json
 import os
 import socket
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -61,17 +62,53 @@ class Heartbeat:
             self._path.unlink(missing_ok=True)
 
 
+class Pulse:
+    """Which workers get on: each shows a sign of life whenever something moved.
+
+    Bytes that went out or were read, a request that was begun: no work is so long that none of
+    these comes for minutes, except an answer, of which it is known how long it may take.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        #: thread → when it last moved, and how long what it waits for may take
+        self._seen: dict[int, tuple[float, float]] = {}
+        self._serving: dict[str, int] = {}
+
+    def beat(self, silence: float = 0.0) -> None:
+        """The calling thread does something, and its next sign may take that much longer."""
+        self._seen[threading.get_ident()] = self._monotonic(), silence
+
+    def serve(self, dataset: str) -> None:
+        """The calling thread works for this dataset from now on."""
+        self._serving[dataset] = threading.get_ident()
+        self.beat()
+
+    def moved(self, dataset: str) -> None:
+        """Something was read for this dataset, on whichever thread."""
+        ident = self._serving.get(dataset)
+        if ident is not None:
+            self._seen[ident] = self._monotonic(), 0.0
+
+    def silent_for(self, thread: threading.Thread) -> float:
+        """Seconds without a sign of life, beyond what it waits for; endless when it is dead."""
+        if not thread.is_alive():
+            return float("inf")
+        at, silence = self._seen.get(thread.ident or 0, (float("-inf"), 0.0))
+        return self._monotonic() - at - silence
+
+
 class Noticeboard:
     """A file in the state directory that says how the running service watches each folder."""
 
     def __init__(self, state_dir: Path, clock: Callable[[], float] = time.time) -> None:
         self._path = state_dir / "watches.json"
         self._heartbeat = Heartbeat(state_dir, clock)
-        self._posted: list[Mapping[str, object]] | None = None
+        self._posted: Sequence[Mapping[str, object]] | None = None
         self._clock = clock
         self._next = float("-inf")
 
-    def post(self, notices: list[Mapping[str, object]]) -> None:
+    def post(self, notices: Sequence[Mapping[str, object]]) -> None:
         """Write what changed, at most once a second; a full disk costs the news, nothing else."""
         now = self._clock()
         if notices == self._posted or self._next - POST_EVERY <= now < self._next:

@@ -7,12 +7,14 @@ import os
 from functools import partial
 
 from publisher_daemon import daemon, status
+from publisher_daemon.cli.bars import bars
 from publisher_daemon.cli.opening import configure_log, settings_of
 from publisher_daemon.cli.showing import print_json, show_datasets
 from publisher_daemon.config import Settings, load
 from publisher_daemon.folder import Folder
 from publisher_daemon.health import Noticeboard
 from publisher_daemon.ledger import Ledger
+from publisher_daemon.reconcile.flowing import Transfers
 from publisher_daemon.status import DatasetView
 
 #: Seconds a person waits for a share that does not answer.
@@ -31,13 +33,17 @@ def do_run(arguments: argparse.Namespace) -> int:
         configure_log(fresh, keep=True)
         return fresh
 
-    return daemon.run(settings, reload=reload, environ=os.environ)
+    transfers = Transfers()
+    with bars(transfers):
+        return daemon.run(settings, reload=reload, environ=os.environ, transfers=transfers)
 
 
 def do_once(arguments: argparse.Namespace) -> int:
     """Make one complete pass and say where every file stands."""
     settings = settings_of(arguments, keep=True)
-    code = daemon.once(settings)
+    transfers = Transfers()
+    with bars(transfers):
+        code = daemon.once(settings, transfers=transfers)
     views = views_of(settings)
     if arguments.json:
         print_json(

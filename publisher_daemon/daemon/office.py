@@ -28,6 +28,7 @@ from publisher_daemon.errors import (
     PortalError,
 )
 from publisher_daemon.folder import Folder
+from publisher_daemon.health import Pulse
 from publisher_daemon.ledger import DatasetFacts, Ledger
 from publisher_daemon.model import DatasetId, Hint, Policy, Reason, Report, Watch
 from publisher_daemon.portal import Portal
@@ -125,6 +126,7 @@ def open_portal(
     settings: Settings,
     reason: str = "",
     on_exchange: Callable[[Exchange], None] | None = None,
+    on_wait: Callable[[float], None] = lambda _seconds: None,
 ) -> Portal:
     """The portal of this configuration, with its key; raises ConfigInvalid."""
     portal = settings.portal
@@ -135,6 +137,7 @@ def open_portal(
         proxy=portal.proxy,
         reason=reason,
         on_exchange=on_exchange,
+        on_wait=on_wait,
     )
 
 
@@ -194,6 +197,7 @@ def build(
     cut: Callable[[], bool] = lambda: False,
     on_exchange: Callable[[Exchange], None] | None = None,
     transfers: Transfers | None = None,
+    pulse: Pulse | None = None,
 ) -> Office:
     """Put the rooms together; raises ConfigInvalid, PortalError (only to find out slugs).
 
@@ -207,10 +211,14 @@ def build(
             f"[alerts] to[{wrong[0]}] is not an address that messages can be sent to.",
             hint="Its service and form are in the list at https://appriseit.com/services/.",
         )
-    portal = open_portal(settings, reason, on_exchange)
+    pulse = Pulse() if pulse is None else pulse
+    portal = open_portal(settings, reason, on_exchange, pulse.beat)
     pinned = resolve_slugs(settings, portal, ledger, pin=pin)
     base = replace(settings.policy(pinned, yes=yes), settings=settings.digest())
-    folders = {(watch.dataset, watch.name): Folder(watch) for watch in base.watches}
+    folders = {
+        (watch.dataset, watch.name): Folder(watch, answered=partial(pulse.moved, watch.dataset))
+        for watch in base.watches
+    }
     for watch in base.watches:
         folders[watch.dataset, watch.name].recognise(
             ledger.presence(watch.dataset, watch.name), partial(ledger.read, watch.dataset)

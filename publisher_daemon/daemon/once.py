@@ -10,10 +10,12 @@ import structlog
 
 from publisher_daemon.config import Settings
 from publisher_daemon.daemon.office import Office, build, make_pass, on_signals, open_ledger
+from publisher_daemon.daemon.progress import ProgressTeller
 from publisher_daemon.daemon.telling import Teller
 from publisher_daemon.errors import LedgerBroken
 from publisher_daemon.metrics import Metrics
 from publisher_daemon.model import DatasetId, Reason, Report, State
+from publisher_daemon.reconcile.flowing import Transfers
 from publisher_daemon.wakeups import Wakeups
 
 log = structlog.get_logger(__name__)
@@ -27,9 +29,11 @@ def once(
     datasets: Sequence[DatasetId] = (),
     reason: Reason = Reason.ONCE,
     yes: bool = False,
+    transfers: Transfers | None = None,
 ) -> int:
     """One complete pass over every dataset, files given time to settle; returns the exit code."""
     stop = threading.Event()
+    transfers = Transfers() if transfers is None else transfers
     metrics = Metrics(time.time) if settings.metrics.wanted else None
     with open_ledger(settings) as ledger, on_signals(stop.set):
         office = build(
@@ -40,12 +44,16 @@ def once(
             stopping=stop.is_set,
             cut=stop.is_set,
             on_exchange=metrics.exchanged if metrics else None,
+            transfers=transfers,
         )
         teller = Teller(office, metrics)
         office.vocabulary.refresh()
         todo = list(datasets or office.lanes)
         troubles: list[str] = []
-        reports = _settle_all(office, todo, reason, stop, troubles, teller=teller)
+        progress = ProgressTeller(transfers)
+        reports = _settle_all(
+            office, todo, reason, stop, troubles, teller=teller, progress=progress
+        )
         teller.round()
         teller.answer()
         return _verdict(office, reports, stopped=stop.is_set() or bool(troubles))
@@ -59,6 +67,7 @@ def _settle_all(  # noqa: C901 - one loop with its threads reads best in one pla
     troubles: list[str],
     *,
     teller: Teller,
+    progress: ProgressTeller,
 ) -> list[Report]:
     """Pass over each dataset until only time, a person or the portal could change something."""
     lanes = Wakeups(time.monotonic)
@@ -104,6 +113,7 @@ def _settle_all(  # noqa: C901 - one loop with its threads reads best in one pla
     for thread in threads:
         while thread.is_alive():
             thread.join(0.2)
+            progress.tell()
     if broken:
         raise broken[0]
     return [reports[dataset] for dataset in todo if dataset in reports]

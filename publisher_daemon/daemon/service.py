@@ -21,6 +21,8 @@ from publisher_daemon.daemon.office import (
     open_versions,
 )
 from publisher_daemon.daemon.once import OK, SOMETHING_WRONG
+from publisher_daemon.daemon.progress import ProgressTeller
+from publisher_daemon.daemon.signs import Signs
 from publisher_daemon.daemon.telling import Teller
 from publisher_daemon.errors import (
     ConfigInvalid,
@@ -30,10 +32,11 @@ from publisher_daemon.errors import (
     PortalError,
     PortalRefused,
 )
-from publisher_daemon.health import Heartbeat, Noticeboard, Notifier
+from publisher_daemon.health import Notifier, Pulse
 from publisher_daemon.ledger import Ledger
 from publisher_daemon.metrics import Metrics
 from publisher_daemon.model import DatasetId, Hint, Reason, Report
+from publisher_daemon.reconcile.flowing import Transfers
 from publisher_daemon.schedule import Schedule
 from publisher_daemon.wakeups import Wake, Wakeups
 from publisher_daemon.watcher import Watcher
@@ -50,9 +53,6 @@ TICK = 0.5
 PATIENCE = 10.0
 #: How long the workers may take to end before those of a new configuration begin, in seconds.
 HANDOVER = 2.0
-#: A worker that neither looked for work nor sent a block for this long hangs, in seconds: hashing a
-#: huge file on a slow share, and the portal's longest silence, stay below.
-STUCK = 3600.0
 #: When a configuration that needs an answer of the portal is tried again, in seconds.
 RELOAD_AGAIN = 60.0
 #: When a metadata refresh that did not go through is tried again, in seconds.
@@ -69,6 +69,7 @@ class Daemon:
         *,
         reload: Callable[[], Settings],
         notifier: Notifier | None = None,
+        transfers: Transfers | None = None,
     ) -> None:
         self._settings = settings
         self._ledger = ledger
@@ -79,9 +80,10 @@ class Daemon:
         self._stopped_at: float | None = None
         self._fatal: list[BaseException] = []
         self._prune_at = time.monotonic()
-        self._heartbeat = Heartbeat(settings.daemon.state_dir)
-        self._board = Noticeboard(settings.daemon.state_dir)
-        self._seen: dict[int, float] = {}
+        self._pulse = Pulse()
+        self._signs = Signs(settings.daemon.state_dir, self._notifier, self._pulse)
+        self._transfers = Transfers() if transfers is None else transfers
+        self._progress = ProgressTeller(self._transfers)
         #: workers of an earlier configuration that still have an upload under way
         self._retired: set[threading.Thread] = set()
         self._lanes = Wakeups(time.monotonic)
@@ -102,8 +104,7 @@ class Daemon:
                 self._until_told()
         except LedgerBroken as error:
             self._broken(error)
-        self._notifier.stopping()
-        self._heartbeat.gone()
+        self._signs.gone()
         if self._fatal:
             log.error("daemon.stopped", why=str(self._fatal[0]), code=SOMETHING_WRONG)
             return SOMETHING_WRONG
@@ -154,6 +155,8 @@ class Daemon:
                 stopping=self._stop_or_reload,
                 cut=self._out_of_patience,
                 on_exchange=self._metrics.exchanged if self._metrics else None,
+                transfers=self._transfers,
+                pulse=self._pulse,
             )
         except PortalRefused as error:
             raise ConfigInvalid(error.message, hint=error.hint) from error
@@ -183,26 +186,15 @@ class Daemon:
         return office
 
     def _out_of_patience(self) -> bool:
-        self._gets_on()
+        self._pulse.beat()
         return self._stopped_at is not None and time.monotonic() - self._stopped_at > PATIENCE
 
     def _told_to_stop(self) -> None:
         self._stopped_at = time.monotonic()
         self._stop.set()
 
-    def _gets_on(self) -> None:
-        """The calling thread does something: asked at every turn and for every block sent."""
-        self._seen[threading.get_ident()] = time.monotonic()
-
-    def _all_get_on(self, workers: Sequence[threading.Thread]) -> bool:
-        oldest = time.monotonic() - STUCK
-        return all(
-            worker.is_alive() and self._seen.get(worker.ident or 0, 0.0) >= oldest
-            for worker in workers
-        )
-
     def _stop_or_reload(self) -> bool:
-        self._gets_on()
+        self._pulse.beat()
         return (
             self._stop.is_set()
             or self._again.is_set()
@@ -255,7 +247,7 @@ class Daemon:
             for worker in workers:
                 worker.start()
             teller.start()
-            self._notifier.ready(_serving(office))
+            self._notifier.ready(self._serving(office))
             self._supervise(office, lanes, watcher, workers, schedule)
         finally:
             schedule.stop()
@@ -279,7 +271,7 @@ class Daemon:
         workers: Sequence[threading.Thread],
         schedule: Schedule,
     ) -> None:
-        version, fed = -1, time.monotonic()
+        version = -1
         steps = ClockSteps(time.time, time.monotonic)
         while not self._stop_or_reload():
             self._stop.wait(TICK)
@@ -303,14 +295,9 @@ class Daemon:
                 version = now
                 self._take_requests(office, lanes)
             self._prune(office.settings)
-            if not self._all_get_on(workers):
-                continue  # no sign of life: the service manager restarts what hangs
-            self._heartbeat.beat()
-            self._board.post([asdict(health) for health in watcher.health()])
-            watchdog = self._notifier.watchdog
-            if watchdog is not None and time.monotonic() - fed >= watchdog:
-                fed = time.monotonic()
-                self._notifier.alive()
+            self._progress.tell()
+            notices = [asdict(health) for health in watcher.health()]
+            self._signs.give(workers, notices, lambda: self._serving(office))
 
     def _prune(self, settings: Settings) -> None:
         """Drop what is too old: once a day, a few rows a tick, so that nobody waits."""
@@ -345,10 +332,13 @@ class Daemon:
                 wake = lanes.take(timeout=1.0)
                 if wake is None:
                     continue
+                self._pulse.serve(wake.dataset)
                 try:
                     self._pass(office, lanes, teller, wake)
                 finally:
                     lanes.done(wake.dataset)
+                    if threading.current_thread() in self._retired:
+                        lanes.wake(wake.dataset, Reason.START)
         except LedgerBroken as error:
             self._broken(error)
         except BaseException as error:
@@ -374,7 +364,7 @@ class Daemon:
         asked = Reason.REFRESH in wake.reasons
         report, trouble = make_pass(office, wake.dataset, reason, hints, refresh=asked)
         teller.passed(report)
-        self._notifier.status(_serving(office))
+        self._notifier.status(self._serving(office))
         if trouble is not None and office.refreshes.due(wake.dataset):
             lanes.wake(wake.dataset, Reason.REFRESH, at=time.monotonic() + REFRESH_AGAIN)
         if report.portal_at is not None:
@@ -387,6 +377,16 @@ class Daemon:
             lanes.wake(wake.dataset, Reason.RESCAN, at=at)
         for hint in narrow or ():
             lanes.wake(wake.dataset, Reason.SETTLE, at=at, hint=hint)
+
+    def _serving(self, office: Office) -> str:
+        """What is going on, for ``systemctl status``."""
+        closed = office.gate.closed
+        if closed is not None:
+            return f"Not publishing: {closed.why}"
+        return (
+            self._progress.sentence()
+            or f"Watching {len(office.watches)} folders for {len(office.datasets)} datasets."
+        )
 
 
 def _monotonic(instant: float) -> float:
@@ -438,18 +438,20 @@ def _unsettled(report: Report) -> tuple[Hint, ...] | None:
     return tuple(Hint(folder, frozenset(found)) for folder, found in sorted(paths.items()))
 
 
-def _serving(office: Office) -> str:
-    closed = office.gate.closed
-    if closed is None:
-        return f"Watching {len(office.watches)} folders for {len(office.datasets)} datasets."
-    return f"Not publishing: {closed.why}"
-
-
-def run(settings: Settings, *, reload: Callable[[], Settings], environ: Mapping[str, str]) -> int:
+def run(
+    settings: Settings,
+    *,
+    reload: Callable[[], Settings],
+    environ: Mapping[str, str],
+    transfers: Transfers | None = None,
+) -> int:
     """Be the service; raises ConfigInvalid, LedgerBusy, LedgerBroken."""
     try:
         with open_ledger(settings) as ledger:
-            return Daemon(settings, ledger, reload=reload, notifier=Notifier(environ)).run()
+            notifier = Notifier(environ)
+            return Daemon(
+                settings, ledger, reload=reload, notifier=notifier, transfers=transfers
+            ).run()
     except LedgerBusy:
         raise  # nothing is broken: another instance has it
     except LedgerBroken as error:

@@ -19,7 +19,11 @@ class Patience:
     ever waits for a dead server. ``seconds=None`` calls directly.
     """
 
-    def __init__(self, what: str, seconds: float | None) -> None:
+    def __init__(
+        self, what: str, seconds: float | None, answered: Callable[[], None] = lambda: None
+    ) -> None:
+        """``answered`` is told of each call that came back."""
+        self._answered = answered
         self._what = what
         self._seconds = seconds
         self._todo: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -30,7 +34,9 @@ class Patience:
     def call(self, function: Callable[[], T]) -> T:
         """What the function gives or raises; raises FolderStalled when it takes too long."""
         if self._seconds is None:
-            return function()
+            found = function()
+            self._answered()
+            return found
         results: list[T] = []
         errors: list[BaseException] = []
         done = threading.Event()
@@ -50,6 +56,7 @@ class Patience:
             if not done.wait(self._seconds):
                 self._stuck = done
                 raise self._stalled()
+        self._answered()
         if errors:
             raise errors[0]
         return results[0]

@@ -53,14 +53,16 @@ class Folder:
         *,
         clock: Callable[[], float] = time.time,
         stalled_after: float | None = None,
+        answered: Callable[[], None] = lambda: None,
     ) -> None:
+        """``answered`` is told each time the file system gave something."""
         self._watch = watch
         self._tree = Tree(watch, clock)
         self._presence = Presence(watch)
         self._arrivals = Arrivals(clock)
         self._path = os.path.abspath(watch.path)  # noqa: PTH100 - must not touch the file system
-        self._direct = Patience(watch.path, None)
-        self._patient = Patience(watch.path, stalled_after or watch.stalled_after)
+        self._direct = Patience(watch.path, None, answered)
+        self._patient = Patience(watch.path, stalled_after or watch.stalled_after, answered)
         self._remote = False
         self._patience = self._direct
         self._assess()

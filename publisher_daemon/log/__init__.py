@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
@@ -33,6 +33,7 @@ __all__ = [
     "message_id",
     "redact",
     "single_line",
+    "through",
 ]
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -98,6 +99,7 @@ class _Writer:
         self._lock = threading.Lock()
         self._journal: JournalSender | None = None
         self._colour = False
+        self._terminal = stream.isatty()
         self._form: Literal["json", "console"] = "json"
         if asked == "journal" or (
             asked == "auto" and stream_is_journal(stream, os.environ.get("JOURNAL_STREAM"))
@@ -127,6 +129,9 @@ class _Writer:
                 return
         line = _console(entry, colour=self._colour) if self._form == "console" else plain
         with self._lock, contextlib.suppress(OSError, ValueError):
+            if _through is not None and self._terminal:
+                _through(line)
+                return
             buffer = getattr(self._stream, "buffer", None)
             if buffer is None:
                 self._stream.write(line + "\n")
@@ -138,6 +143,18 @@ class _Writer:
 
 
 _writer: _Writer | None = None
+_through: Callable[[str], None] | None = None
+
+
+@contextlib.contextmanager
+def through(write: Callable[[str], None]) -> Iterator[None]:
+    """Hand the lines for a terminal to whoever draws on it, and knows how to stand below them."""
+    global _through  # noqa: PLW0603 - as the writer
+    _through = write
+    try:
+        yield
+    finally:
+        _through = None
 
 
 def _redact_and_order(_logger: WrappedLogger, _method: str, entry: EventDict) -> EventDict:

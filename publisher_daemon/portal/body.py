@@ -57,10 +57,17 @@ class Outgoing:
         self.expect = expect
         #: what closes the request was given out: from here on it may be done
         self.released = False
+        #: told when that happens
+        self.on_release: Callable[[], None] = lambda: None
         #: an answer came before everything was sent
         self.early = False
         #: 100 Continue was asked for and did not come in time
         self.expect_ignored = False
+
+    def release(self) -> None:
+        """What closes the request is given out now."""
+        self.released = True
+        self.on_release()
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -80,7 +87,7 @@ class Document(Outgoing):
         return len(self._bytes)
 
     def __iter__(self) -> Iterator[bytes]:
-        self.released = True
+        self.release()
         if self._bytes:
             yield self._bytes
 
@@ -135,7 +142,7 @@ class _Form(Outgoing):
         with _ours():
             self._source.check()
             self._before_last_byte()
-        self.released = True
+        self.release()
         yield last + self._epilogue
 
     def _all_but_last(self) -> Generator[memoryview, None, bytes]:
@@ -250,7 +257,7 @@ class Fields(Outgoing):
         return len(self._bytes)
 
     def __iter__(self) -> Iterator[bytes]:
-        self.released = True
+        self.release()
         yield self._bytes
 
 

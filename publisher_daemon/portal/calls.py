@@ -94,6 +94,7 @@ class Caller:
         monotonic: Callable[[], float],
         reason: str,
         on_exchange: Callable[[Exchange], None] | None,
+        on_wait: Callable[[float], None],
     ) -> None:
         self.base = _base(url)
         self._origin = origin(self.base)
@@ -104,6 +105,7 @@ class Caller:
         self._monotonic = monotonic
         self._reason = reason
         self._on_exchange = on_exchange
+        self._on_wait = on_wait
         self._expect = True
 
     def __repr__(self) -> str:
@@ -243,6 +245,10 @@ class Caller:
 
     def _once(self, method: str, url: str, body: Outgoing | None, silence: float) -> Answer:
         request = self._prepared(method, url, body)
+        if body is None:
+            self._on_wait(silence)
+        else:
+            body.on_release = lambda: self._on_wait(silence)
         response, exchange = self._sent(request, body, silence)
         trouble: Exception | None = None
         content = bytearray()

@@ -63,7 +63,9 @@ class Portal:
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - an immutable value
         reason: str = "",
         on_exchange: Callable[[Exchange], None] | None = None,
+        on_wait: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
+        """``on_wait`` is told, before each answer, how long it may take."""
         self._transport = Transport(ca_file=ca_file, proxy=proxy, timeouts=timeouts)
         self._calls = Caller(
             url,
@@ -74,6 +76,7 @@ class Portal:
             monotonic=monotonic,
             reason=reason,
             on_exchange=on_exchange,
+            on_wait=on_wait,
         )
         self._prefix = None if api_key is None else api_key.strip()[:14]
         self._clock = clock

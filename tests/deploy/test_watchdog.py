@@ -3,62 +3,120 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from publisher_daemon.config import load
-from publisher_daemon.daemon import Daemon
-from publisher_daemon.ledger import Ledger
+from publisher_daemon.daemon.signs import STUCK, Signs
+from publisher_daemon.folder import Folder
+from publisher_daemon.health import Notifier, Pulse
+from publisher_daemon.model import DatasetId, Watch
+
+DATASET = DatasetId("d" * 24)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Daemon]:
-    path = tmp_path / "config.toml"
-    path.write_text(
-        '[portal]\nurl = "https://portal.example.org"\n[daemon]\n'
-        f'state_dir = "{tmp_path / "state"}"\n'
-    )
-    settings = load(path, {})
-    ledger = Ledger(settings.daemon.state_dir)
-    yield Daemon(settings, ledger, reload=lambda: settings)
-    ledger.close()
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture
-def worker(service: Daemon) -> Iterator[threading.Thread]:
-    """Give a thread that reported once, and now waits."""
-    reported, release = threading.Event(), threading.Event()
+def pulse(clock: Clock) -> Pulse:
+    return Pulse(clock)
 
-    def work() -> None:
-        service._gets_on()
-        reported.set()
-        release.wait(60)
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    assert reported.wait(10)
-    yield thread
+@pytest.fixture
+def signs(tmp_path: Path, pulse: Pulse) -> Signs:
+    return Signs(tmp_path, Notifier({}), pulse)
+
+
+@pytest.fixture
+def working() -> Iterator[Callable[[Callable[[], None]], threading.Thread]]:
+    """Give a thread that does something once, and then hangs."""
+    release = threading.Event()
+    threads: list[threading.Thread] = []
+
+    def start(first: Callable[[], None]) -> threading.Thread:
+        reported = threading.Event()
+
+        def work() -> None:
+            first()
+            reported.set()
+            release.wait(60)
+
+        threads.append(threading.Thread(target=work))
+        threads[-1].start()
+        assert reported.wait(10)
+        return threads[-1]
+
+    yield start
     release.set()
-    thread.join(10)
+    for thread in threads:
+        thread.join(10)
 
 
-def test_workers_that_report_get_on(service: Daemon, worker: threading.Thread) -> None:
-    assert service._all_get_on([worker])
+Working = Callable[[Callable[[], None]], threading.Thread]
+
+
+def test_workers_that_report_get_on(
+    signs: Signs, pulse: Pulse, working: Working, clock: Clock
+) -> None:
+    worker = working(pulse.beat)
+    clock.now += STUCK - 1
+
+    assert signs.all_get_on([worker])
 
 
 def test_one_silent_worker_is_enough_to_starve_the_watchdog(
-    service: Daemon, worker: threading.Thread, monkeypatch: pytest.MonkeyPatch
+    signs: Signs, pulse: Pulse, working: Working, clock: Clock
 ) -> None:
-    monkeypatch.setattr("publisher_daemon.daemon.service.STUCK", -1.0)
+    silent = working(pulse.beat)
+    clock.now += STUCK + 1
+    other = working(pulse.beat)
 
-    assert not service._all_get_on([worker])
+    assert signs.all_get_on([other])
+    assert not signs.all_get_on([other, silent])
 
 
-def test_a_dead_worker_does_not_get_on(service: Daemon) -> None:
-    thread = threading.Thread(target=service._gets_on)
+def test_a_worker_that_waits_for_an_answer_has_as_long_as_that_may_take(
+    signs: Signs, pulse: Pulse, working: Working, clock: Clock
+) -> None:
+    worker = working(lambda: pulse.beat(2000))
+
+    clock.now += 2000 + STUCK - 1
+    assert signs.all_get_on([worker])
+    clock.now += 2
+    assert not signs.all_get_on([worker])
+
+
+def test_reading_is_a_sign_of_life_whichever_thread_reads(
+    signs: Signs, pulse: Pulse, working: Working, clock: Clock, tmp_path: Path
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a.csv").write_text("a;b\n")
+    watch = Watch("folder", str(tmp_path / "folder"), DATASET)
+    folder = Folder(watch, answered=lambda: pulse.moved(DATASET))
+    worker = working(lambda: pulse.serve(DATASET))
+    clock.now += STUCK + 1
+    assert not signs.all_get_on([worker])
+
+    assert list(folder.scan())
+
+    assert signs.all_get_on([worker])
+
+
+def test_a_dead_worker_does_not_get_on(signs: Signs, pulse: Pulse) -> None:
+    thread = threading.Thread(target=pulse.beat)
     thread.start()
     thread.join(10)
 
-    assert not service._all_get_on([thread])
+    assert not signs.all_get_on([thread])
