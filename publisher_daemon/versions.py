@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import threading
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -60,6 +61,9 @@ class Versions:
         self._quota = quota
         self._age = age
         self._clock = clock
+        self._lock = threading.Lock()
+        #: what is kept takes no more than this; unknown until it is looked at
+        self._at_most = quota
 
     def _place(self, sha1: str) -> Path:
         return self._top / sha1[:2] / f"{sha1[2:]}.z"
@@ -111,7 +115,18 @@ class Versions:
         return True
 
     def _make_room(self, size: int) -> None:
-        """Drop the oldest until there is room within the quota."""
+        """Drop the oldest until there is room within the quota.
+
+        What is there is only looked at when it may have reached the quota: with thousands of small
+        files, each look would cost more than the file.
+        """
+        with self._lock:
+            self._at_most += size
+            if self._at_most > self._quota:
+                self._at_most = self._drop_oldest(size)
+
+    def _drop_oldest(self, size: int) -> int:
+        """Make room for so many bytes; returns how many are taken then, with them."""
         kept = sorted(
             (status.st_mtime, status.st_size, path)
             for path in self._top.glob("??/*.z")
@@ -123,6 +138,7 @@ class Versions:
                 break
             path.unlink(missing_ok=True)
             total -= length
+        return total
 
     def prune(self, published: Callable[[Collection[str]], Collection[str]]) -> int:
         """Drop what is too old and no longer on the portal, and what a crash left; how many.

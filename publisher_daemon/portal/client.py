@@ -523,26 +523,32 @@ class Portal:
 
     # ---------------------------------------------------------------------------- what is served
 
-    def serves(self, resource: RemoteResource) -> str | None:
+    def serves(self, resource: RemoteResource, *, bytes_too: bool = True) -> str | None:
         """None when its permalink leads to its url and that has its size, else why not.
 
-        Raises PortalUnreachable when the portal itself does not answer; a file server elsewhere
-        that does not is a reason among others.
+        Without ``bytes_too`` the file server is not asked: one request less. Raises
+        PortalUnreachable when the portal itself does not answer; a file server elsewhere that does
+        not is a reason among others.
         """
         try:
-            return self._served(resource)
+            return self._led(resource) or (self._given(resource) if bytes_too else None)
         except PortalUnreachable as error:
             if error.exchange is None or self._calls.ours(error.exchange.url):
                 raise
             return error.message
 
-    def _served(self, resource: RemoteResource) -> str | None:
+    def _led(self, resource: RemoteResource) -> str | None:
+        """Why the permalink does not lead to the file; None when it does."""
         answer = self._calls.ask("HEAD", resource.permalink)
         if not 300 <= answer.status < 400:
             return f"the permalink {resource.permalink} answers {answer.status}, not a redirection"
         target = joined(resource.permalink, answer.headers.get("Location", ""))
         if target != resource.url:
             return f"the permalink {resource.permalink} leads to {target}, not to {resource.url}"
+        return None
+
+    def _given(self, resource: RemoteResource) -> str | None:
+        """Why the file server does not give the file; None when it does."""
         answer = self._calls.ask("HEAD", resource.url)
         status, headers = answer.status, answer.headers
         if status == 405:

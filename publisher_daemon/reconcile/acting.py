@@ -437,11 +437,17 @@ class Actor:
         )
 
     def _verify(self, run: Pass, entry: Entry, found: RemoteResource) -> None:
-        """See that the permalink gives these bytes' length; if not, hold and look again."""
+        """See that the permalink leads to the file, and that it is given out whole.
+
+        The portal has said which bytes it stored. That its file server gives them out is seen of
+        the first file of a pass, and of each one after a doubt: what fails there fails for all.
+        """
+        doubtful = not run.given_out or entry.key in run.unverified
         try:
-            problem = self._portal.serves(found)
+            problem = self._portal.serves(found, bytes_too=doubtful)
         except PortalError as error:
             problem = error.message
+        run.given_out = problem is None
         if problem is None:
             self._unverified.pop(entry.key, None)
             run.unverified.pop(entry.key, None)

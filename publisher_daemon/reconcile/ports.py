@@ -189,8 +189,11 @@ class Portal(Protocol):
     def withdraw(self, dataset: DatasetId, resource: ResourceId) -> None:
         """Delete the resource; raises NotThere when it is gone already."""
 
-    def serves(self, resource: RemoteResource) -> str | None:
-        """None when its permalink leads to its url, which gives its size in bytes; else why not."""
+    def serves(self, resource: RemoteResource, *, bytes_too: bool = True) -> str | None:
+        """None when its permalink leads to its url, which gives its size in bytes; else why not.
+
+        Without ``bytes_too`` only where the permalink leads is looked at.
+        """
 
     def extensions(self) -> frozenset[str]:
         """The extensions the portal says it accepts, lower case, without the dot."""

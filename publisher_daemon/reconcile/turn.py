@@ -94,6 +94,8 @@ class Pass:
     #: files whose resource was not found where it had just been read
     missed: set[ResourceKey] = field(default_factory=set)
     read_only: PortalBusy | None = None
+    #: what was published in this pass was found to be given out, to its last byte
+    given_out: bool = False
     #: the journeys this pass has met: publishing changes what their names are made of
     journeys: dict[ResourceKey, str] = field(default_factory=dict)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import checking, remembering, rescan, sending
+from bench import checking, remembering, rescan, sending, small
 from bench.table import Measure
 
 MEASURES = (
@@ -11,6 +11,7 @@ MEASURES = (
     Measure("checks", "What a file holds, before it goes", checking.before_it_goes),
     Measure("line", "A line of 1 Gbit/s", sending.on_a_line),
     Measure("portal", "A real udata", sending.to_a_portal, whole_only=True),
+    Measure("small", "Many small files to a real udata", small.to_a_portal, whole_only=True),
     Measure("ledger", "What is remembered of a million files", remembering.a_million),
     Measure("rescan", "A folder in which nothing changed", rescan.unchanged),
     Measure("million", "A million files unchanged", rescan.unchanged_million, whole_only=True),
