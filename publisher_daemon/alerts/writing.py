@@ -86,7 +86,7 @@ class Writer:
         for reason, same in groupby(sorted(named, key=lambda one: one.why), lambda one: one.why):
             items = [one.item for one in same if one.item]
             said = words.of(reason)
-            lines += [f"- {', '.join(items)}: {said}" if items else f"- {said}"]
+            lines += [f"- {', '.join(items)}{words(': ')}{said}" if items else f"- {said}"]
         if len(found) > len(named):
             lines.append(words("- … and {count} more.", count=len(found) - len(named)))
         lines += ["", words("On the portal now"), *self._on_portal(named)]
@@ -104,7 +104,7 @@ class Writer:
                 continue
             day = self.day(one.published_at)
             stays = words("what was published on {day} stays", day=day)
-            lines.append(f"- {one.item}: {stays}" if one.item else f"- {stays}")
+            lines.append(f"- {one.item}{words(': ')}{stays}" if one.item else f"- {stays}")
             lines += [f"  {one.link}"] if one.link else []
         return lines
 

@@ -113,7 +113,7 @@ def text_page(answer: Answer, now: float) -> str:
     words = answer.words
     lines = [answer.heading(), "=" * len(answer.heading()), "", answer.summary(), ""]
     for file in answer.files[:MOST]:
-        lines.append(f"{_MARKS[file.state]} {_name(file)}: {words(str(file.state))}")
+        lines.append(f"{_MARKS[file.state]} {_name(file)}{words(': ')}{words(str(file.state))}")
         lines += [f"    {answer.day(file.since)}"] if file.since else []
         lines += [f"    {file.url}"] if _linked(file) else []
         lines += [f"    {answer.reason(file)}"] if file.why else []

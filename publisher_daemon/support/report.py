@@ -37,6 +37,8 @@ def report(row: HistoryRow, *, at: str, language: Language = "en") -> str:
     kept = row.detail.get("exchange")
     exchange: Mapping[str, Any] = kept if isinstance(kept, Mapping) else {}
     words = Words(language)
+    colon = words(": ")
+    trace = words("Our trace id (sent as sentry-trace and X-Request-ID)")
     none, doing = words("none"), exchange.get("reason") or row.action
     lines = [
         words("Hello,"),
@@ -46,22 +48,22 @@ def report(row: HistoryRow, *, at: str, language: Language = "en") -> str:
             version=__version__,
             python=platform.python_version(),
         ),
-        f"{words('What was being done')}: {doing}, {readable(row.key.path)}",
-        f"{words('Dataset')}: {row.key.dataset}",
-        f"{words('Resource')}: {row.resource or '-'}",
-        f"{words('Date and time (UTC)')}: {exchange.get('at') or at}",
+        f"{words('What was being done')}{colon}{doing}, {readable(row.key.path)}",
+        f"{words('Dataset')}{colon}{row.key.dataset}",
+        f"{words('Resource')}{colon}{row.resource or '-'}",
+        f"{words('Date and time (UTC)')}{colon}{exchange.get('at') or at}",
         f"X-Sentry-ID: {row.sentry_id or none}",
-        f"{words('Our trace id (sent as sentry-trace and X-Request-ID)')}: {row.trace_id or '-'}",
+        f"{trace}{colon}{row.trace_id or '-'}",
         "",
-        f"{words('The request')}:",
+        f"{words('The request')}{colon.rstrip(' ')}",
         f"    {exchange.get('method', '')} {exchange.get('url', '')}",
         *(f"    {name}: {value}" for name, value in exchange.get("request_headers", ())),
         "",
-        f"{words('The answer')}:",
+        f"{words('The answer')}{colon.rstrip(' ')}",
         f"    HTTP {exchange.get('status') or none}",
         *(f"    {name}: {value}" for name, value in exchange.get("answer_headers", ())),
         *(f"    {line}" for line in str(exchange.get("answer_body", "")).splitlines()),
         "",
-        f"{words('What we understood')}: {words.of(str(row.detail.get('why', '')))}",
+        f"{words('What we understood')}{colon}{words.of(str(row.detail.get('why', '')))}",
     ]
     return redact("\n".join(lines))

@@ -37,7 +37,7 @@ def test_a_refused_file_is_told_once_by_mail_and_told_when_it_is_published(
         ((subject, body),) = mail.texts()
         assert "1 fichier de" in subject
         assert "n’est pas publié" in subject
-        assert "relevé.parquet: Le portail n’accepte pas les fichiers .parquet." in body
+        assert "relevé.parquet\u00a0: Le portail n’accepte pas les fichiers .parquet." in body
         assert "rien encore" in body
         assert "À qui demander\u00a0: Zoé, poste 12" in body
         assert api.dataset(producer.dataset)["page"] in body
@@ -49,6 +49,86 @@ def test_a_refused_file_is_told_once_by_mail_and_told_when_it_is_published(
 
         assert [one for one, _ in mail.texts()[1:]] == [mail.texts()[1][0]]
         assert "Rentré dans l’ordre" in mail.texts()[1][0]
+
+
+def test_five_hundred_refused_files_are_one_short_mail_then_one_in_each_digest_then_one_well_again(
+    producer: Producer,
+) -> None:
+    with MailSink() as mail:
+        alerts(producer, mail.address, digest_every='"50ms"')
+        for number in range(500):
+            producer.drop(f"releve-{number:03}.parquet", b"x")
+
+        producer.once(code=1)
+        ((subject, body),) = mail.texts()
+        producer.once(code=1)
+        (_, (again, _)) = mail.texts()
+        for each in producer.folder.iterdir():
+            each.unlink()
+        producer.once()
+        producer.once()
+        (*_, (well, over)) = mail.texts()
+
+    assert "500 files of" in subject
+    assert "are not published" in subject
+    assert "releve-000.parquet, releve-001.parquet" in body
+    assert "… and 480 more." in body
+    assert len(body.splitlines()) < 60
+    assert "still needs somebody" in again
+    assert "Well again" in well
+    assert "every file of" in over
+    assert len(mail.raw) == 3
+
+
+def test_a_folder_that_goes_and_comes_back_is_told_by_mail(producer: Producer) -> None:
+    with MailSink() as mail:
+        alerts(producer, mail.address)
+        producer.drop("a.csv", b"a;b\n")
+        producer.once()
+        away = producer.folder.with_name("away")
+        producer.folder.rename(away)
+        producer.once(code=1)
+        producer.once(code=1)
+        away.rename(producer.folder)
+        producer.once()
+        producer.once()
+        (lost, body), (back, _) = mail.texts()
+
+    assert "cannot be used" in lost
+    assert str(producer.folder) in body
+    assert "What is published stays published, as it is." in body
+    assert "Mount or restore the folder" in body
+    assert "Well again" in back
+
+
+def test_a_dataset_the_portal_shows_as_late_is_told_once_by_mail(
+    distant: Producer, api: Api, proxy: Proxy
+) -> None:
+    with MailSink() as mail:
+        alerts(distant, mail.address)
+        distant.settings["language"] = '"fr"'
+        distant.drop("a.csv", b"a;b\n")
+        distant.once()
+        # the real answer, a day and a half later: nobody can wait for that
+        shown = api.json("GET", f"2/datasets/{distant.dataset}/")
+        quality = {**shown["quality"], "update_fulfilled_in_time": False}
+        late = {**shown, "quality": quality, "frequency": "daily"}
+        proxy.rule(
+            f"^GET /api/2/datasets/{distant.dataset}/$",
+            status=200, body=json.dumps(late).encode(), content_type="application/json",
+        )  # fmt: skip
+        said = distant.call("once")
+        distant.once()
+        proxy.clear()
+        distant.once()
+        distant.once()
+        (subject, body), (well, _) = mail.texts()
+
+    assert said.stderr.count('"dataset.delayed"') == 1
+    assert "est en retard, dit le portail" in subject
+    assert "sa fréquence est «\u00a0daily\u00a0»" in body
+    assert "Déposez les nouvelles données dans le dossier" in body
+    assert "est à jour, dit le portail" in well
 
 
 def test_an_address_that_fails_gets_its_message_later_and_the_others_not_twice(

@@ -30,8 +30,12 @@ def test_the_archive_holds_what_support_asks_for_and_no_key(
     distant.once(code=1)
     target = distant.home / "archive.zip"
 
+    by_path = distant.call("support", str(distant.folder / "a.csv"))
     done = distant.call("support", "--bundle", str(target))
 
+    assert f"X-Sentry-ID: {SENTRY}" in by_path.stdout
+    assert "La requête\u00a0:\n    POST " in by_path.stdout
+    assert "a.csv" in by_path.stdout
     assert done.returncode == 0, done.stderr
     assert str(target) in done.stdout
     assert stat.S_IMODE(target.stat().st_mode) == 0o600

@@ -126,10 +126,10 @@ def test_a_letter_says_what_happened_what_stays_what_to_do_whom_to_ask_and_where
     subject, body = writer().begun([file(), published])
 
     assert subject == "[publisher-daemon srv1] 2 fichiers de «\u00a0Air\u00a0» ne sont pas publiés"
-    assert "- a.csv: Le dossier est illisible." in body
+    assert "- a.csv\u00a0: Le dossier est illisible." in body
     assert "a.csv\u00a0: rien encore." in body
     assert (
-        "b.csv: ce qui a été publié le 21/11/2026 09:00 reste en ligne\n  https://portal/r/1"
+        "b.csv\u00a0: ce qui a été publié le 21/11/2026 09:00 reste en ligne\n  https://portal/r/1"
         in body
     )
     assert "publisher-daemon retry" in body
