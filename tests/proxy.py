@@ -23,6 +23,7 @@ import http.client
 import os
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -97,9 +98,15 @@ class Recorded:
 class Proxy:
     """Runs between ``start`` and ``stop``, or as a context manager; rules may change meanwhile."""
 
-    def __init__(self, origin: str) -> None:
+    def __init__(self, origin: str, context: ssl.SSLContext | None = None) -> None:
         self.origin = origin.rstrip("/")
+        self._scheme = "https" if context else "http"
         self._server = _Server(("127.0.0.1", 0), _Relay)
+        if context is not None:
+            # the handshake is the connection's own thread's: a client that refuses holds no other
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._server.proxy = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._lock = threading.RLock()
@@ -126,7 +133,7 @@ class Proxy:
     @property
     def url(self) -> str:
         """The proxy's address, to give to the client in the portal's place."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def requests(self) -> list[Recorded]:
@@ -226,7 +233,7 @@ class _Relay(BaseHTTPRequestHandler):
 
     def handle(self) -> None:
         # a client that goes away in the middle is what half of the tests are about
-        with contextlib.suppress(ConnectionError, TimeoutError):
+        with contextlib.suppress(ConnectionError, TimeoutError, ssl.SSLError):
             super().handle()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name

@@ -37,8 +37,23 @@ def unable() -> str | None:
     missing = [package for program, package in wanted.items() if shutil.which(program) is None]
     if missing:
         return f"to boot a systemd, this is missing: apt-get install {' '.join(missing)}"
-    tried = subprocess.run(["unshare", "-m", "-p", "-f", "true"], capture_output=True, check=False)
-    return None if tried.returncode == 0 else "the kernel gives no namespaces here"
+    mounting = ["unshare", "-m", "-p", "-f", "mount", "-t", "tmpfs", "none", "/mnt"]
+    tried = subprocess.run(mounting, capture_output=True, check=False)
+    return (
+        None if tried.returncode == 0 else "nothing can be mounted here, in a namespace of its own"
+    )
+
+
+def boots(root: Path) -> str | None:
+    """Why a bare root does not boot here, which is no fault of what is shipped; None when it does.
+
+    A machine that does not boot after this one did is a failure.
+    """
+    try:
+        with Machine(root, "trial"):
+            return None
+    except AssertionError as error:
+        return f"a bare Debian does not boot here: {error}"
 
 
 class Machine:

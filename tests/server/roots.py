@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,13 @@ from pathlib import Path
 import environment
 
 #: what a server has before our package comes; rpm, to try the other package
-PACKAGES = "systemd,systemd-sysv,dbus,python3,ca-certificates,procps,acl,rpm"
+PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-venv,ca-certificates,procps,acl,rpm"
+#: what the public base image of the container brings
+BASE_PACKAGES = "python3,python3-venv,ca-certificates"
+#: what apt says of an archive that it cannot reach, or that lacks what it should hold
+_AWAY = re.compile(
+    "Failed to fetch|Could not (resolve|connect)|Temporary failure|Unable to connect"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,10 @@ TRIXIE = Release("trixie", 257, "3.13")
 
 class NoRoot(Exception):
     """The root cannot be made; the message says what was missing."""
+
+
+class Offline(Exception):
+    """What would be fetched cannot be, which is no fault of what is tested."""
 
 
 def root(release: Release, packages: str = PACKAGES) -> Path:
@@ -55,7 +66,7 @@ def archive() -> str:
         origin, codename, site = line.split(" ", 2)
         if origin == "Debian" and "-" not in codename:
             return site
-    raise NoRoot("this machine's apt knows no archive of Debian; on Debian: apt-get update")
+    raise Offline("this machine's apt knows no archive of Debian; on Debian: apt-get update")
 
 
 def _build(release: Release, packages: str, where: Path) -> None:
@@ -68,6 +79,8 @@ def _build(release: Release, packages: str, where: Path) -> None:
         text=True,
         check=False,
     )
+    if made.returncode != 0 and _AWAY.search(made.stderr):
+        raise Offline(f"the archive of Debian {release.codename} cannot be reached")
     if made.returncode != 0:
         raise NoRoot(f"mmdebstrap cannot make {release.codename}:\n{made.stderr[-3000:]}")
     target.chmod(0o755)

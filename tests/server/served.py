@@ -27,6 +27,8 @@ class Served:
     portal: Sandbox
     dataset: str
     since: int = 0
+    #: what stands before the portal, when something does
+    url: str | None = None
 
     def set_up(self) -> None:
         self.since = time.time_ns() // 1000
@@ -36,10 +38,16 @@ class Served:
         self.configure()
 
     def configure(
-        self, *, folders: tuple[str, ...] = (FOLDER,), more: str = "", shown: bool = True
+        self,
+        *,
+        folders: tuple[str, ...] = (FOLDER,),
+        more: str = "",
+        portal: str = "",
+        shown: bool = True,
     ) -> None:
         """Write the configuration and the drop-in that shows its folders."""
-        text = f'[portal]\nurl = "{self.portal.url}"\n[daemon]\ngrace = "1500ms"\n{more}\n'
+        text = f'[portal]\nurl = "{self.url or self.portal.url}"\n{portal}\n'
+        text += f'[daemon]\ngrace = "1500ms"\n{more}\n'
         for folder in folders:
             text += f'[[folders]]\npath = "{folder}"\ndataset = "{self.dataset}"\nquiet = "300ms"\n'
         self.server.write("/etc/publisher-daemon/config.toml", text)

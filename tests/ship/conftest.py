@@ -7,11 +7,14 @@ from pathlib import Path
 
 import environment
 import pytest
+from build import BuildFailed
 from launcher import Sandbox
-from machine import Machine, unable
+from machine import Machine, boots, unable
 from made import Made
-from roots import BOOKWORM, TRIXIE, Release, root
+from roots import BASE_PACKAGES, BOOKWORM, TRIXIE, NoRoot, Offline, Release, root
 from served import Served
+
+KEPT = environment.cache() / "packages"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,10 +30,43 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=why))
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fetch what is missing before the first test, and name what stays unproved without it.
+
+    A want of network, or a machine that boots nothing, is told and fails nothing; what can be had
+    and does not work fails.
+    """
+    here = Path(__file__).parent
+    concerned = [item for item in session.items if here in item.path.parents]
+    proved = [item for item in concerned if item.get_closest_marker("skip") is None]
+    if not proved or session.config.option.collectonly:
+        return
+    try:
+        why = _prepare()
+    except (NoRoot, BuildFailed) as error:
+        raise pytest.UsageError(str(error)) from error
+    if why is not None:
+        for item in proved:
+            item.add_marker(pytest.mark.skip(reason=why))
+
+
+def _prepare() -> str | None:
+    wheels = Made(KEPT, KEPT)
+    try:
+        wheels.tools()
+        for release in (BOOKWORM, TRIXIE):
+            wheels.wheels(release.python)
+            root(release)
+        root(BOOKWORM, BASE_PACKAGES)
+    except Offline as error:
+        return f"{error}, and nothing kept it from an earlier run"
+    return boots(root(BOOKWORM))
+
+
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """The packages of this checkout."""
-    return Made(environment.cache() / "packages", tmp_path_factory.mktemp("made"))
+    return Made(KEPT, tmp_path_factory.mktemp("made"))
 
 
 @pytest.fixture(

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha1
 from pathlib import Path
 
-import environment
 import pytest
-from build import ROOT, fetch
+from build import ROOT
 from launcher import Sandbox
+from made import Made
 from podman import Podman, unable
-from roots import BOOKWORM, root
+from roots import BASE_PACKAGES, BOOKWORM, root
 from waiting import wait_until
 
 pytestmark = pytest.mark.skipif(unable() is not None, reason=str(unable()))
@@ -36,19 +35,18 @@ NARROW = [
 
 
 @pytest.fixture(scope="module")
-def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
+def podman(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
     """A podman that has the image, built from a base that this machine made."""
-    wheels = environment.cache() / "packages" / "wheels-3.11"
-    fetch(ROOT, "3.11", wheels)
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--dest"]
-    tools = tmp_path_factory.mktemp("tools")
-    subprocess.run([*pip, tools, "hatchling>=1.27"], check=True)
-    base = root(BOOKWORM, "python3,python3-venv,ca-certificates")
+    wheels, tools = made.wheels(BOOKWORM.python), made.tools()
+    base = root(BOOKWORM, BASE_PACKAGES)
     with Podman(tmp_path_factory.mktemp("podman")) as running:
         tar = tmp_path_factory.mktemp("base") / "base.tar"
         subprocess.run(["tar", "-C", base, "-cf", tar, "."], check=True)
         running("import", str(tar), BASE)
         tar.unlink()
+        tried = running("run", "--rm", *NARROW, BASE, "/bin/true", check=False)
+        if tried.returncode != 0:
+            pytest.skip(f"no container runs here, not even an empty one: {tried.stderr[-500:]}")
         offline = ["PIP_NO_INDEX=1", "PIP_FIND_LINKS=/wheels /tools", f"BASE={BASE}"]
         running(
             "build",

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import ssl
+import threading
 
-from served import DROPINS, FOLDER, UNIT, Served
+import trustme
+from proxy import Proxy
+from scripted import Scripted, tunnel
+from served import FOLDER, UNIT, Served
 from waiting import wait_until
 
 SMALL = b"a;b\n1;2\n"
@@ -76,17 +81,33 @@ def test_a_bad_configuration_is_refused_and_the_last_good_one_serves(served: Ser
     served.until_published(sha1)
 
 
-def test_a_stop_during_an_upload_loses_and_doubles_nothing(served: Served) -> None:
-    served.portal.faults([{"match": "POST .*/upload/", "delay": 3, "times": 1}])
-    served.start()
-    sha1 = served.drop("a.csv", SMALL)
-    served.until_said("file.settled")
+def test_a_stop_in_the_middle_of_an_upload_loses_and_doubles_nothing(served: Served) -> None:
+    half, go_on = threading.Event(), threading.Event()
 
-    served.stop()
+    def hold() -> None:
+        half.set()
+        go_on.wait(60)
 
-    assert served.server.show(UNIT, "Result") == "success"
-    served.start()
-    served.until_published(sha1)
+    # other bytes than any other test's: the portal is asked how often it took them in
+    rows = (b"%d;%d\n" % (row, row * 7919) for row in range(1_000_000))
+    large = b"".join([f"{served.dataset};b\n".encode(), *rows])
+    with Proxy(served.portal.url) as proxy:
+        proxy.rule("POST .*/upload/", on_bytes=(len(large) // 2, hold), times=1)
+        served.url = proxy.url
+        served.configure()
+        served.start()
+        sha1 = served.drop("large.csv", large)
+        assert half.wait(60), served.told()
+        assert not served.resources()
+
+        served.stop()
+
+        assert served.server.show(UNIT, "Result") == "success"
+        go_on.set()
+        served.start()
+        served.until_published(sha1)
+        served.stop()
+    assert [one["sha1"] for one in served.portal.stored].count(sha1) == 1
 
 
 def test_without_its_key_it_does_not_start_and_a_person_is_told(served: Served) -> None:
@@ -141,6 +162,68 @@ def test_a_share_that_systemd_mounts_is_there_when_the_service_starts(served: Se
     served.until_published(sha1)
     served.stop()
     served.server.run("systemctl", "stop", "srv-late.mount")
+
+
+def test_a_share_mounted_after_the_start_is_published_and_its_loss_withdraws_nothing(
+    served: Served,
+) -> None:
+    served.start()
+    served.until_published()
+    served.server.run("mount", "-t", "tmpfs", "share", FOLDER)
+    try:
+        served.until_said("watcher.rebuilt")
+        sha1 = served.drop("a.csv", SMALL)
+        served.until_published(sha1)
+        served.server.run("umount", "--lazy", FOLDER)
+
+        assert FOLDER in str(served.until_said("folder.lost"))
+
+        served.server.run("mount", "-t", "tmpfs", "share", FOLDER)
+        other = served.drop("b.csv", b"b\n")
+        served.until_said("folder.returned", within=60)
+        served.until_published(sha1, other)
+    finally:
+        served.stop()
+        served.server.run("umount", "--lazy", FOLDER, check=False)
+
+
+def test_a_folder_in_the_root_of_a_container_is_published(served: Served) -> None:
+    # the guest's root is an overlay of a disk and of memory
+    inside = "/opt/opendata"
+    served.server.run("mkdir", "-p", inside)
+    assert served.server.run("stat", "-f", "-c", "%T", inside).stdout.strip() == "overlayfs"
+    served.configure(folders=(inside,))
+    sha1 = served.drop("a.csv", SMALL, inside)
+    try:
+        served.start()
+        served.until_published(sha1)
+        served.until_published(sha1, served.drop("b.csv", b"b\n", inside))
+    finally:
+        served.server.run("rm", "-rf", inside)
+
+
+def test_behind_a_proxy_and_with_an_authority_of_the_systems_store(served: Served) -> None:
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    known = "/usr/local/share/ca-certificates/test.crt"
+    with Proxy(served.portal.url, context) as portal, Scripted(tunnel) as proxy:
+        served.url = portal.url
+        key = 'api_key_file = "/etc/publisher-daemon/api-key"'
+        served.configure(portal=f'proxy = "{proxy.url}"\n{key}')
+        refused = served.server.run("publisher-daemon", "check", check=False)
+        assert "not trusted" in refused.stdout + refused.stderr
+        served.server.write(known, authority.cert_pem.bytes().decode())
+        served.server.run("update-ca-certificates")
+        try:
+            served.server.run("publisher-daemon", "check")
+            served.start()
+            served.until_published(served.drop("a.csv", SMALL))
+            served.stop()
+        finally:
+            served.server.run("rm", known)
+            served.server.run("update-ca-certificates", "--fresh")
+        assert proxy.connections
+        assert portal.seen("POST .*/upload/")
 
 
 def test_a_folder_that_is_missing_is_told_and_stops_no_other(served: Served) -> None:
@@ -220,19 +303,3 @@ def test_the_sandbox_shows_the_folders_and_lets_write_the_state_only(served: Ser
     found = json.loads(served.server.path("/var/lib/publisher-daemon/probe.json").read_text())
     done = {name for name, answer in found.items() if answer in ("done", True)}
     assert done == {"write in /tmp", "read the credential", "read the folder"}, found
-
-
-def test_the_guide_leads_from_nothing_to_a_published_file(served: Served) -> None:
-    config, key = "/etc/publisher-daemon/config.toml", "/etc/publisher-daemon/api-key"
-    served.server.run("rm", "-rf", config, DROPINS)
-    made = ("init", "--url", served.portal.url, "--api-key-file", key, "--output", config)
-    served.server.run("publisher-daemon", *made)
-    written = served.server.path(config)
-    folder = f'[[folders]]\npath = "{FOLDER}"\ndataset = "{served.dataset}"\n'
-    written.write_text(written.read_text() + folder)
-    served.show_folders()
-
-    served.server.run("publisher-daemon", "check")
-    served.server.run("systemctl", "enable", "--now", UNIT)
-
-    served.until_published(served.drop("a.csv", SMALL))
