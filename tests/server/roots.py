@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import subprocess
 from dataclasses import dataclass
 from functools import partial
@@ -20,10 +19,8 @@ import environment
 PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-venv,ca-certificates,procps,acl,rpm"
 #: what the public base image of the container brings
 BASE_PACKAGES = "python3,python3-venv,ca-certificates"
-#: what apt says of an archive that it cannot reach, or that lacks what it should hold
-_AWAY = re.compile(
-    "Failed to fetch|Could not (resolve|connect)|Temporary failure|Unable to connect"
-)
+#: a podman that knows Quadlet, which Debian 12 has not
+PODMAN_PACKAGES = "podman"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +76,21 @@ def _build(release: Release, packages: str, where: Path) -> None:
         text=True,
         check=False,
     )
-    if made.returncode != 0 and _AWAY.search(made.stderr):
+    if made.returncode != 0 and not _reachable(release, where):
         raise Offline(f"the archive of Debian {release.codename} cannot be reached")
     if made.returncode != 0:
         raise NoRoot(f"mmdebstrap cannot make {release.codename}:\n{made.stderr[-3000:]}")
     target.chmod(0o755)
     (target / "etc/machine-id").write_text(os.urandom(16).hex() + "\n")
     (target / "etc/hosts").write_text("127.0.0.1 localhost\n")
+
+
+def _reachable(release: Release, where: Path) -> bool:
+    """Whether apt, with this machine's own settings, gets the archive's first page."""
+    page = f"{archive()}/dists/{release.codename}/InRelease"
+    asked = subprocess.run(
+        ["/usr/lib/apt/apt-helper", "download-file", page, where / "page"],
+        capture_output=True,
+        check=False,
+    )
+    return asked.returncode == 0

@@ -11,7 +11,7 @@ from build import BuildFailed
 from launcher import Sandbox
 from machine import Machine, boots, unable
 from made import Made
-from roots import BASE_PACKAGES, BOOKWORM, TRIXIE, NoRoot, Offline, Release, root
+from roots import BASE_PACKAGES, BOOKWORM, PODMAN_PACKAGES, TRIXIE, NoRoot, Offline, Release, root
 from served import Served
 
 KEPT = environment.cache() / "packages"
@@ -58,6 +58,7 @@ def _prepare() -> str | None:
             wheels.wheels(release.python)
             root(release)
         root(BOOKWORM, BASE_PACKAGES)
+        root(TRIXIE, PODMAN_PACKAGES)
     except Offline as error:
         return f"{error}, and nothing kept it from an earlier run"
     return boots(root(BOOKWORM))

@@ -14,7 +14,7 @@ from build import ROOT
 from launcher import Sandbox
 from made import Made
 from podman import Podman, unable
-from roots import BASE_PACKAGES, BOOKWORM, root
+from roots import BASE_PACKAGES, BOOKWORM, PODMAN_PACKAGES, TRIXIE, root
 from waiting import wait_until
 
 pytestmark = pytest.mark.skipif(unable() is not None, reason=str(unable()))
@@ -181,3 +181,27 @@ def test_a_killed_container_publishes_nothing_twice(contained: Contained) -> Non
 
     page = contained.portal.call("GET", f"2/datasets/{contained.dataset}/resources/")
     assert len(page["data"]) == 2
+
+
+def test_podmans_generator_reads_the_quadlet_and_would_find_a_slip(tmp_path: Path) -> None:
+    shipped = (ROOT / "deploy/container/publisher-daemon.container").read_text()
+    spoilt = shipped.replace("ReadOnly=", "ReadOnli=")
+    assert spoilt != shipped
+    generator = "/usr/lib/systemd/system-generators/podman-system-generator"
+    shown = f'mount --bind "$1" "$2/mnt" && exec chroot "$2" {generator} -dryrun'
+
+    def generated(text: str) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "publisher-daemon.container").write_text(text)
+        return subprocess.run(
+            ["unshare", "-m", "sh", "-c", shown, "sh", tmp_path, root(TRIXIE, PODMAN_PACKAGES)],
+            env={"PATH": os.environ["PATH"], "QUADLET_UNIT_DIRS": "/mnt"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    good = generated(shipped)
+    assert (good.returncode, good.stderr.count("quadlet-generator")) == (0, 0), good.stderr
+    for option in ("--read-only", "--cap-drop", "no-new-privileges", "--health-on-failure kill"):
+        assert option in good.stdout, good.stdout
+    assert generated(spoilt).returncode != 0
