@@ -201,7 +201,8 @@ def test_podmans_generator_reads_the_quadlet_and_would_find_a_slip(tmp_path: Pat
         )
 
     good = generated(shipped)
-    assert (good.returncode, good.stderr.count("quadlet-generator")) == (0, 0), good.stderr
+    complaints = [line for line in good.stderr.splitlines() if "Loading source" not in line]
+    assert (good.returncode, complaints) == (0, [])
     for option in ("--read-only", "--cap-drop", "no-new-privileges", "--health-on-failure kill"):
         assert option in good.stdout, good.stdout
     assert generated(spoilt).returncode != 0
