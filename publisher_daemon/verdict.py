@@ -6,6 +6,7 @@ column or its dates is looked at by a person; a quiet Sunday is not.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -154,11 +155,21 @@ def _columns(new: Profile, old: Profile, checks: Checks) -> Iterator[Finding]:
         yield Finding("columns_moved", "The columns stand in another order.", "warn")
     if new.rows == 0:
         return
-    known = {column.name: column for column in old.columns}
+    known = _known(new, old)
     for column in new.columns:
         was_column = known.get(column.name)
         if was_column is not None:
             yield from _kinds(column, was_column, level, enough=(new.rows or 0) >= FEW)
+
+
+def _known(new: Profile, old: Profile) -> Mapping[str, Column]:
+    """What is published, by the names that stand for one column only, before and now."""
+    times = [Counter(column.name for column in one.columns) for one in (new, old)]
+    return {
+        column.name: column
+        for column in old.columns
+        if column.name and max(each[column.name] for each in times) == 1
+    }
 
 
 def _renamed(
@@ -223,7 +234,7 @@ def _kinds(new: Column, old: Column, level: Level, *, enough: bool) -> Iterator[
 
 
 def _dates(new: Profile, old: Profile) -> Iterator[Finding]:
-    known = {column.name: column for column in old.columns}
+    known = _known(new, old)
     for column in new.columns:
         before = known.get(column.name)
         if before is None or not {column.kind, before.kind} <= _DATES:
@@ -285,10 +296,10 @@ def _writing(new: Profile, old: Profile) -> Iterator[Finding]:
 
 def _is_fresh(new: Profile, old: Profile) -> bool:
     """Whether its dates moved on: not the old data cut short, but those of another period."""
-    known = {column.name: column for column in old.columns if column.kind in _DATES}
+    known = _known(new, old)
     for column in new.columns:
         before = known.get(column.name)
-        if before is None or column.kind not in _DATES:
+        if before is None or not {column.kind, before.kind} <= _DATES:
             continue
         if column.least and before.least and column.least > before.least:
             return (column.greatest or "") >= (before.greatest or "")

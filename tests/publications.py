@@ -8,6 +8,8 @@ import io
 import json
 import random
 import zipfile
+import zlib
+from base64 import b64decode
 from collections.abc import Iterator
 from datetime import date, timedelta
 from functools import cache
@@ -163,3 +165,33 @@ def document() -> bytes:
     """The smallest PDF that is whole."""
     head = b"%PDF-1.4\n1 0 obj\n<</Type/Catalog>>\nendobj\n" + b"% filling\n" * 200
     return head + b"xref\n0 1\ntrailer\n<</Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % len(head)
+
+
+#: Written by Apache Arrow 26: `n` rows of a day, a place (x, y) and a number, packed.
+_PARQUET = {
+    300: (
+        "eNqVks1KAzEQxyfZEEotUsQJjexhLw0tdEt3sT0JKnjsofgGS12wUtu6/bA96NGH8Al8APFJPOwzePLYoxO32oPW"
+        "jxAyhP/8Zv756ByfBijQRa+NHGEHYHs/DwBhI2z5QeCHDQRUuFfDVGARJUqX1K2KQ2sqGEsFoBV2P/Cc1WksD38C"
+        "+WZQHP0bZBkJf7Cq+00oyXH3PL6MUAIWyrwkzqJJXIa2TW/Stt+Lp0jJedLYfBUXBFN0BsMQVCq0q9sGXCzoJsii"
+        "zmogJ0XN1K05MblqjWwCcuuqSOFAvda11Ia8UB/L5jO28t6QzTP6QiXmiZk79oWvSt2CTfRiTT9ws/yVFivf9jxr"
+        "9N4xL/w7dOVaPTqUanLq2YGKN4qSq2k88bujkR8lyfDam8XJuDcceGGr3qgH2t7o54QbeqYOfbc3ikxasA=="
+    ),
+    20: (
+        "eNqV0kFKw0AUBuA3kzDUUCQU39CBLLLpMIWmNMF2JajgsoviDUIbsBDbmLba7ly69AA9hAfwIB7CA7j0panZaCkO"
+        "YR7hzZf5k8zo+jZEGz30h8gRGgCn5w4ARL1oEIRhEPUQsIGygwZdFCg8ap74nGbDmAGyLp792FrRpfF1eVjxg8q+"
+        "+p9iJYNjCVXah6ZYjO+S+xgFYL3Fm/YkXiYtGBaL+3SbTpMV2oAO9dh6XzeEqVqzeQTSKE8NNXhYV30QriofgVwa"
+        "mcm1vtG1docSAvIikEvlQr5aSigNhjYppFNKs9uNrXd2IlP9xvQz+6XbQg3ggN1Udsv15zFr7xMXL1LBF0t/8L9g"
+        "mVduLWl0Tb5bYPwszh9WyTIYZ1kQ5/n8yX9M8sV0PvOjQbfXDVXxHasLFvRnRnSwvgHBYEmv"
+    ),
+    0: (
+        "eNqVkE0LgkAQhl9NJKJTMEsLS3hxqYNRgd2Djh6if2C1UFBq9qX/vjEjpEMQDDMM88w7H6vFekoOgeyIHXoA/kzl"
+        "MUTfvWz35hSTC+r6dt/ZxVfjI1JMhJweD+ZGDqjDNat4x5KbObaSdAYBqWSkoagrfbiyViBbQCgx0NDtkaons2KF"
+        "dV7Y8KVsFQ1Q/wLLBrj8Ap16cLVOg9o0KJEJXkQUGHpZnJ9v5hpssyyI8zx9eHeTXw5p4s3m48l4KqvTPwZtASv+"
+        "9BNcMTAX"
+    ),
+}
+
+
+def arrow(rows: int = 300) -> bytes:
+    """A Parquet file; of 300, 20 or 0 rows."""
+    return zlib.decompress(b64decode(_PARQUET[rows]))

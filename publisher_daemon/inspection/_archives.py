@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from xml.parsers import expat
 
 from publisher_daemon.inspection._file import Positioned, Window
+from publisher_daemon.inspection._parquet import parquet
 from publisher_daemon.naming import extension
 from publisher_daemon.profile import Column, Finding, Profile
 
@@ -43,7 +44,7 @@ def look_inside(source: Positioned, archive: Archive, found: Profile) -> Profile
         case "pdf":
             return _with(found, "pdf", _pdf(source))
         case "parquet":
-            return _with(found, "parquet", _parquet(source))
+            return parquet(source, found)
         case _:
             return _with(found, "sqlite", _sqlite(source))
 
@@ -257,16 +258,6 @@ def _pdf(source: Positioned) -> str | None:
     table = source.read_at(int(found[-1]), 64).lstrip()
     if not (table.startswith(b"xref") or re.match(rb"\d+\s+\d+\s+obj", table)):
         return "The PDF is damaged: its table of contents is not where it should be."
-    return None
-
-
-def _parquet(source: Positioned) -> str | None:
-    tail = source.read_at(max(0, source.size - 8), 8)
-    if len(tail) < 8 or tail[4:] != b"PAR1":
-        return "The Parquet file is cut off: its end is missing."
-    length = int.from_bytes(tail[:4], "little")
-    if length + 12 > source.size:
-        return "The Parquet file is damaged: its description is longer than the file."
     return None
 
 

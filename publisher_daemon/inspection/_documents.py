@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Generator
 from typing import Any
@@ -26,12 +27,16 @@ class Json:
         self._events: Any = ijson.sendable_list()
         self._coroutine: Any = ijson.basic_parse_coro(self._events, use_float=True)
         self._problem: str | None = None
+        self._marked: bool | None = None
         self._state = _Shape(geo=geo)
         self._walk = self._state.walk()
         next(self._walk)
 
     def feed(self, block: bytes) -> bool:
         """Parse the next block."""
+        if self._marked is None:
+            self._marked = block.startswith(codecs.BOM_UTF8)
+            block = block.removeprefix(codecs.BOM_UTF8)
         if self._problem is None:
             self._send(block)
         return True
@@ -60,6 +65,15 @@ class Json:
             )
         elif self._geo:
             findings += shape.geography()
+        if self._marked:
+            findings.append(
+                Finding(
+                    "mark",
+                    "It begins with a byte order mark, which JSON does not have: some programs "
+                    "will not read it.",
+                    "warn",
+                )
+            )
         if self._problem is None and shape.error and (shape.rows or 0) <= 1 and self._size < 20_000:
             findings.append(
                 Finding("error_message", "It holds the error message of a service, not data.")

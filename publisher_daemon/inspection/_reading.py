@@ -177,7 +177,7 @@ def _look_for(
         "ndjson": lambda: JsonLines(size),
         **dict.fromkeys(("xml", "kml", "gml", "gpx", "rdf"), lambda: Xml(size)),
     }
-    if ending in {"gz", "gzip"} and seen_as(head) == "gzip":
+    if ending in {"gz", "gzip", "tgz"} and seen_as(head) == "gzip":
         return _Gzip(size, makers.get(extension(inner) or "", lambda: _Nothing(size))(), hidden)
     if seen_as(head) in _TEXTS:
         return makers.get(ending, lambda: _Nothing(size))()

@@ -7,6 +7,7 @@ from datetime import date
 
 import pytest
 from publications import (
+    arrow,
     calc,
     compressed,
     document,
@@ -135,6 +136,10 @@ CONTAINERS = {
     "a PDF with its table elsewhere": (document().replace(b"% filling\n", b"", 20), "a.pdf",
                                        "damaged"),
     "a cut Parquet": (b"PAR1" + b"x" * 500, "a.parquet", "damaged"),
+    "a Parquet with other line ends": (arrow().replace(b"\n", b"\r\n"), "a.parquet", "damaged"),
+    "a torn Parquet": (arrow()[:-300] + bytes(40) + arrow()[-260:], "a.parquet", "damaged"),
+    "a Parquet without its data": (b"PAR1" + arrow()[-320:], "a.parquet", "damaged"),
+    "a cut tgz": (compressed(GOOD)[:-400], "a.tgz", "damaged"),
     "cut JSON": (JSON[:-100], "a.json", "invalid_json"),
     "JSON with NaN": (b'[{"a": NaN}]', "a.json", "invalid_json"),
     "JSON that is an error": (b'{"error": {"code": 500}}', "a.json", "error_message"),
@@ -172,7 +177,8 @@ WHOLE = {
     "gzip": (compressed(GOOD), "a.csv.gz"),
     "two gzip in one": (compressed(GOOD) + compressed(GOOD), "a.txt.gz"),
     "PDF": (document(), "a.pdf"),
-    "Parquet": (b"PAR1" + b"x" * 500 + (100).to_bytes(4, "little") + b"PAR1", "a.parquet"),
+    "Parquet": (arrow(), "a.parquet"),
+    "tgz": (compressed(GOOD), "a.tgz"),
     "JSON": (b'[{"a": 1, "b": "x"}, {"a": 2}]', "a.json"),
     "JSON with one value": (b'{"total": 12}', "a.json"),
     "GeoJSON": (JSON, "a.geojson"),
@@ -203,13 +209,15 @@ def test_rows_and_columns_are_counted_in_every_kind_that_has_some() -> None:
             ("ods", look(calc(), "a.ods")),
             ("json", look(b'{"data": [{"a": 1, "b": {"c": 2}}, {"a": 2}]}', "a.json")),
             ("geojson", look(JSON, "a.geojson")),
+            ("parquet", look(arrow(), "a.parquet")),
             ("jsonl", look(b'{"a": 1}\n{"a": 2, "b": 3}', "a.jsonl")),
         )
     }
 
     assert shapes == {
         "csv": (9800, 6), "crlf": (9800, 6), "quoted": (2, 2), "gz": (9800, 6), "xlsx": (300, 3),
-        "ods": (300, 2), "json": (2, 2), "geojson": (200, 3 + 2), "jsonl": (2, 2),
+        "ods": (300, 2), "json": (2, 2), "geojson": (200, 3 + 2),
+        "parquet": (300, 3), "jsonl": (2, 2),
     }  # fmt: skip
 
 
@@ -218,6 +226,8 @@ def test_rows_and_columns_are_counted_in_every_kind_that_has_some() -> None:
     [
         (workbook(20), workbook(300), "a.xlsx", "fewer_rows"),
         (calc(0), calc(300), "a.ods", "emptied"),
+        (arrow(20), arrow(), "a.parquet", "fewer_rows"),
+        (arrow(0), arrow(), "a.parquet", "emptied"),
         (features(20), features(200), "a.geojson", "fewer_rows"),
         (compressed(lines(GOOD, 0, 300)), compressed(GOOD), "a.csv.gz", "fewer_rows"),
         (b'[%s{"a": 1}]' % (b'{"a": 1},' * 9), b'[%s{"a": 1, "b": 2}]' % (b'{"a": 1, "b": 2},' * 9),
@@ -285,6 +295,18 @@ def test_what_is_not_compared_by_rows_is_compared_by_size() -> None:
 
     assert {finding.code for finding in found.holds} == {"smaller"}
     assert judge(Profile(400_000), None, 1_000_000, Checks()).holds == ()
+
+
+def test_columns_that_share_a_name_or_have_none_are_not_taken_for_each_other() -> None:
+    rows = "".join(f"{day};x{day};{day},5\n" for day in range(1, 60))
+    for head in ("Titre;;\n", "a;a;a\n"):
+        assert codes(verdict((head + rows).encode(), (head + rows).encode())) == set()
+
+
+def test_json_with_a_byte_order_mark_goes_with_a_word_about_it() -> None:
+    found = verdict(b'\xef\xbb\xbf[{"a": 1}]', None, "a.json")
+
+    assert (found.holds, [one.code for one in found.warnings]) == ((), ["mark"])
 
 
 def test_the_names_of_the_columns_are_told_with_what_became_of_them() -> None:
