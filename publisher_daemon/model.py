@@ -663,6 +663,9 @@ class Report:
     published: tuple[Published, ...] = ()
     #: what was tried in this pass and did not work
     failed: tuple[Standing, ...] = ()
+    #: words of resources that a colleague changed: (key, field, ours, theirs, whether ours changed
+    #: too); None: not all of them were compared
+    words: tuple[tuple[ResourceKey, str, str, str, bool], ...] | None = None
     #: the folders that were looked at whole
     scanned: frozenset[str] = frozenset()
     #: when something of this dataset is due again by itself

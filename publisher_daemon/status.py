@@ -100,7 +100,8 @@ class DatasetView:
         bad = {State.HELD, State.FAILED}
         if self.trouble is not None or self.refresh_trouble is not None:
             return False
-        if self.facts is not None and self.facts.held_fields:
+        words = () if self.facts is None else self.facts.resource_words
+        if (self.facts is not None and self.facts.held_fields) or any(w["why"] for w in words):
             return False
         return not any(file.state in bad for file in self.files)
 
@@ -176,6 +177,7 @@ def _learned(facts: DatasetFacts) -> dict[str, object]:
         "downloads": facts.downloads,
         "drifts": list(facts.drifts),
         "held_fields": list(facts.held_fields),
+        "resource_words": list(facts.resource_words),
         "file_problems": list(facts.problems),
     }
 

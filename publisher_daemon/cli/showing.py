@@ -141,6 +141,11 @@ def _show_fields(drifts: Any, held_fields: Any) -> None:
 def _show_page(facts: DatasetFacts) -> None:
     """What a refresh learned of the dataset's page, and what a producer can do about it."""
     _show_fields(facts.drifts, facts.held_fields)
+    words = [
+        {**one, "field": f"{single_line(str(one['path']))}: {one['field']}"}
+        for one in facts.resource_words
+    ]
+    _show_fields([one for one in words if not one["why"]], [one for one in words if one["why"]])
     if facts.owner or facts.reuses:
         owner, reuses = facts.owner or "-", facts.reuses or 0
         say(f"  organization: {owner}; reuses: {reuses}")

@@ -30,7 +30,9 @@ from publisher_daemon.errors import (
 from publisher_daemon.folder import Folder
 from publisher_daemon.health import Pulse
 from publisher_daemon.ledger import DatasetFacts, Ledger
-from publisher_daemon.model import DatasetId, Hint, Policy, Reason, Report, Watch
+from publisher_daemon.merge import BOTH_CHANGED
+from publisher_daemon.model import DatasetId, Hint, Policy, Reason, Report, ResourceKey, Watch
+from publisher_daemon.naming import readable
 from publisher_daemon.portal import Portal
 from publisher_daemon.reconcile import Gate, Reconciler
 from publisher_daemon.reconcile.creating import Creator, NewDataset
@@ -281,6 +283,8 @@ def remember(office: Office, report: Report) -> None:
         if late and late != facts.late:
             log.warning("dataset.delayed", dataset=found.id, why=late)
         facts = replace(facts, title=found.title, page=found.page, slug=found.slug, late=late)
+    if report.words is not None:
+        facts = replace(facts, resource_words=tuple(map(_resource_word, report.words)))
     since = facts.trouble_since if facts.trouble == report.trouble else report.started_at
     facts = replace(
         facts,
@@ -290,6 +294,18 @@ def remember(office: Office, report: Report) -> None:
     )
     if facts != before:
         office.ledger.remember_dataset(facts)
+
+
+def _resource_word(word: tuple[ResourceKey, str, str, str, bool]) -> dict[str, object]:
+    key, field, ours, theirs, clashes = word
+    return {
+        "path": readable(key.path),
+        "folder": key.folder,
+        "field": field,
+        "ours": ours,
+        "theirs": theirs,
+        "why": BOTH_CHANGED if clashes else None,
+    }
 
 
 def make_pass(

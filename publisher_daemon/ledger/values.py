@@ -41,6 +41,9 @@ class DatasetFacts:
     drifts: tuple[Mapping[str, object], ...] = ()
     #: fields that wait for a person: the same, and "why"
     held_fields: tuple[Mapping[str, object], ...] = ()
+    #: the same of the words of resources, with "path" and "folder"; "why" is None
+    #: where a colleague's is kept, and only held ones wait for a person
+    resource_words: tuple[Mapping[str, object], ...] = ()
     #: files that the portal could not use: {"title", "url", "why"}
     problems: tuple[Mapping[str, object], ...] = ()
 

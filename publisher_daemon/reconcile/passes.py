@@ -187,6 +187,7 @@ class Reconciler:
                 standings=standings,
                 published=tuple(run.published),
                 failed=tuple(run.failed.values()),
+                words=_words(result) if audit and result else None,
                 scanned=seen.scanned,
                 requeue_at=_earliest(next_at, seen.recheck_at, retry_at),
                 trouble="; ".join([*seen.troubles.values(), *([trouble.why] if trouble else [])])
@@ -375,6 +376,13 @@ class Reconciler:
         run.remote = Remote(found, resources)
         self._shown[run.dataset] = found
         run.stale = False
+
+
+def _words(result: Plan) -> tuple[tuple[ResourceKey, str, str, str, bool], ...]:
+    return (
+        *((*drift, False) for drift in result.drifts),
+        *((*clash, True) for clash in result.clashes),
+    )
 
 
 def _together(actions: Iterable[Action]) -> Iterator[Action | tuple[Adopt, ...]]:

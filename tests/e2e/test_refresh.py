@@ -316,6 +316,31 @@ def test_a_colleagues_words_on_a_resource_are_kept_and_told(producer: Producer, 
     assert api.resource(producer.dataset, resource)["description"] == "La leur."
 
 
+def test_what_both_changed_of_a_resource_stays_in_status_until_it_is_decided(
+    producer: Producer, api: Api
+) -> None:
+    def said(description: str) -> None:
+        rule = f'match = "*.csv"\ndescription = "{description}"'
+        producer.rules = f"\n[[folders.resources]]\n{rule}\n"
+        producer.configure()
+
+    said("Un.")
+    producer.drop("a.csv", b"a\n1\n")
+    resource = producer.once()["a.csv"]["resource_id"]
+    api.edit_resource(producer.dataset, resource, description="Deux.")
+    said("Trois.")
+    producer.once(code=None)
+
+    (view,) = producer.ask("status", code=1)["datasets"]
+    (word,) = view["resource_words"]
+    assert (word["path"], word["field"], word["theirs"]) == ("a.csv", "description", "Deux.")
+    assert "a.csv: description is held" in producer.call("status").stdout
+
+    said("Deux.")
+    producer.once()
+    assert producer.ask("status", code=0)["datasets"][0]["resource_words"] == []
+
+
 def test_a_resources_description_may_be_a_file_with_parts_of_its_name(
     producer: Producer, api: Api
 ) -> None:
