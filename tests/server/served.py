@@ -97,6 +97,10 @@ class Served:
     def pid(self) -> int:
         return int(self.server.show(UNIT, "MainPID"))
 
+    def fed(self) -> float:
+        """When the watchdog was last fed, in seconds since the boot."""
+        return int(self.server.show(UNIT, "WatchdogTimestampMonotonic")) / 1e6
+
     def events(self, name: str) -> list[dict[str, Any]]:
         """What the service said of this event since the test began."""
         return self.server.journal(f"EVENT={name}", since=self.since)

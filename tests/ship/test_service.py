@@ -81,7 +81,9 @@ def test_a_bad_configuration_is_refused_and_the_last_good_one_serves(served: Ser
     served.until_published(sha1)
 
 
-def test_a_stop_in_the_middle_of_an_upload_loses_and_doubles_nothing(served: Served) -> None:
+def test_a_slow_upload_is_no_hang_and_a_stop_in_the_middle_loses_and_doubles_nothing(
+    served: Served,
+) -> None:
     half, go_on = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -97,8 +99,13 @@ def test_a_stop_in_the_middle_of_an_upload_loses_and_doubles_nothing(served: Ser
         served.configure()
         served.start()
         sha1 = served.drop("large.csv", large)
+        before = served.pid()
         assert half.wait(60), served.told()
         assert not served.resources()
+        # an upload that waits is no hang: the watchdog, of four seconds here, is fed all the while
+        fed = served.fed()
+        wait_until(lambda: served.fed() > fed + 6, 30, "the watchdog is fed")
+        assert served.pid() == before
 
         served.stop()
 
