@@ -118,7 +118,7 @@ def on_a_line(effort: Effort) -> Iterator[Row]:
 def to_a_portal(effort: Effort) -> Iterator[Row]:
     """1 GiB to a real udata, one request each: the portal's own work is nearly all of it."""
     path, fingerprint = made(effort.directory, 1024 * MIB)
-    with Sandbox() as sandbox:
+    with Sandbox() as sandbox, _apart(sandbox):
         key = sandbox.tokens["prod"]
         portal = Portal(sandbox.url, key)
         dataset = DatasetId(sandbox.new_dataset())
@@ -135,10 +135,33 @@ def to_a_portal(effort: Effort) -> Iterator[Row]:
         portal.close()
     path.unlink()
     yield Row(
-        "1 GiB to a real udata, one request, sha1: time beside `curl -F`",
+        "1 GiB to a real udata on a core of its own, one request, sha1: time beside `curl -F`",
         median_of(figures["ours"], "s"), median_of(figures["curl"], "s"),
         ratio_of(figures["ours"], figures["curl"]), at_most(1.05),
     )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _apart(sandbox: Sandbox) -> Iterator[None]:
+    """Give the portal a core of its own, and whoever sends another one, as on two machines.
+
+    On shared cores our sha1 takes from the portal the time that it needs for the same bytes: that
+    made half as much again, and a pause between two blocks made it less. The portal's own work was
+    the same for both senders.
+    """
+    mine = os.sched_getaffinity(0)
+    first, *others = sorted(mine)
+    if not others:
+        yield
+        return
+    for process in sandbox.processes:
+        for thread in os.listdir(f"/proc/{process}/task"):
+            os.sched_setaffinity(int(thread), {first})
+    os.sched_setaffinity(0, set(others))
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, mine)
 
 
 def _curl(
