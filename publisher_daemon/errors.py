@@ -38,7 +38,10 @@ class PublisherError(Exception):
     @property
     def sentence(self) -> str:
         """What went wrong, and the remedy when there is one."""
-        return f"{self.message} {self.hint}" if self.hint else self.message
+        if not self.hint:
+            return self.message
+        stop = "" if self.message.endswith((".", "!", "?", "…")) else "."
+        return f"{self.message}{stop} {self.hint}"
 
 
 class ConfigInvalid(PublisherError):

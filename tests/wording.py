@@ -204,6 +204,12 @@ SINGLE = (
     "none", "nothing", "PUBLIC", "private", "topic", "configuration", "environment: {variable}",
     "“{name}”", "{count} file", "{count} files", "{count} day", "{count} days", "{count} hour",
     "{count} hours", "{count} minute", "{count} minutes", "{count} seconds",
+    "{count} resource", "{count} resources",
+    "upload", "replace", "describe", "identify", "adopt", "rename", "abandon", "forget", "keep",
+    "withdraw",
+    *(f"{many} {state}" for many in ("1", "{count}") for state in (
+        "published", "pending", "held", "failed", "kept", "withdrawn", "ignored",
+    )),
     "'{some}' or '{last}'", "{some}:// or {last}://",
     "minute", "hour", "day-of-month", "month", "day-of-week", "0 to 59", "0 to 23",
 )  # fmt: skip

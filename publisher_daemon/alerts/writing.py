@@ -163,8 +163,8 @@ class Writer:
         match kind:
             case Kind.FILES:
                 return words(
-                    "Do what the reason says; the file then goes up by itself, or at once with "
-                    "`publisher-daemon retry`."
+                    "If something is to be done, the reason says it; the file then goes up by "
+                    "itself, or at once with `publisher-daemon retry`."
                 )
             case Kind.FOLDER:
                 return words(

@@ -117,10 +117,14 @@ def _dataset(desk: _Desk, name: str) -> Iterator[Finding]:
         folders = f", fed by {len(feeding)} folders" if len(feeding) > 1 else ""
         yield fine(
             where,
-            f"{title} ({len(resources)} resources){folders}: its files can be published. "
+            f"{title} ({_resources(len(resources))}){folders}: its files can be published. "
             f"{found.page}",
             "dataset.read",
         )
+
+
+def _resources(count: int) -> str:
+    return f"{count} resource" if count == 1 else f"{count} resources"
 
 
 def _to_make(desk: _Desk, said: DatasetSettings, where: str) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from publisher_daemon import daemon, status
 from publisher_daemon.cli.opening import key_of, settings_of
 from publisher_daemon.cli.service import pages_of, views_of
 from publisher_daemon.cli.showing import (
+    in_words,
     print_json,
     say,
     show_datasets,
@@ -128,7 +129,7 @@ def do_history(arguments: argparse.Namespace) -> int:
                 (row.sha1 or "")[:12],
                 "" if row.size is None else f"{row.size} B",
                 row.resource or "",
-                "kept" if row.sha1 and versions.has(row.sha1) else "",
+                in_words("kept") if row.sha1 and versions.has(row.sha1) else "",
             )
             for row in rows
         )
@@ -198,6 +199,10 @@ def _explanation(key: ResourceKey, file: FileView, view: DatasetView | None) -> 
         "failed": ["It is tried again when the file or the settings change, or with `retry`."],
     }  # fmt: skip
     sentences = said[str(file.state)]
+    if str(file.state) == "held" and file.retry_at:
+        sentences = [
+            "Nothing needs to be done: `publisher-daemon retry PATH` only looks at it sooner."
+        ]
     if file.code == "waits_for_marker":
         sentences = ["Write that marker once the file is complete: it is then published at once."]
     if view is not None and view.trouble:

@@ -9,7 +9,7 @@ from publisher_daemon import daemon
 from publisher_daemon.catalogue import MetadataPlan
 from publisher_daemon.cli.opening import settings_of
 from publisher_daemon.cli.refreshing import sentences
-from publisher_daemon.cli.showing import print_json, say, written
+from publisher_daemon.cli.showing import in_words, print_json, say, written
 from publisher_daemon.ledger import Ledger
 from publisher_daemon.model import (
     Abandon,
@@ -160,7 +160,7 @@ def _show(preview: Preview) -> None:
     if preview.trouble:
         say(f"  ! {preview.trouble}")
     for step in preview.steps:
-        say(f"  {type(step).__name__.lower():<9} {readable_path(action_key(step).path)}")
+        say(f"  {in_words(type(step).__name__.lower()):<9} {readable_path(action_key(step).path)}")
         say(f"      {why(step)}")
         for finding in noticed(step):
             say(f"      ! {finding.why}")
@@ -168,7 +168,7 @@ def _show(preview: Preview) -> None:
             say(f"      {call}")
     for hold in preview.holds:
         mark = "ignored" if hold.state is State.IGNORED else "held"
-        say(f"  {mark:<9} {readable_path(hold.key.path)}")
+        say(f"  {in_words(mark):<9} {readable_path(hold.key.path)}")
         say(f"      {hold.why}")
     for key, field, ours, theirs in preview.drifts:
         say(f"  drift     {readable_path(key.path)}: {field} is “{theirs}” on the portal, "

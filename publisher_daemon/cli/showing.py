@@ -96,7 +96,7 @@ def show_datasets(views: Sequence[DatasetView], *, ignored: bool) -> None:
             say("  (no file yet)")
         say()
     counts = ", ".join(
-        f"{count} {in_words(state)}" for state, count in sorted(summary(views).items())
+        in_words(f"{count} {state}") for state, count in sorted(summary(views).items())
     )
     say(counts or "Nothing to publish: the folders are empty.")
 

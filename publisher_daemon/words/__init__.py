@@ -92,7 +92,7 @@ class Words:
         if found is not None:
             return found
         for seam in _SEAM.finditer(reason):
-            first = self._whole(reason[: seam.start()], depth, alone=True)
+            first = self._sentence(reason[: seam.start()], depth, alone=True)
             if first is not None:
                 return f"{first}{seam[0]}{self._of(reason[seam.end() :], depth)}"
         return self._whole(reason, depth) or self._after_colon(reason, depth) or reason
@@ -101,11 +101,15 @@ class Words:
         """“place: key: what is wrong with it.”: places and keys stay, the rest is said."""
         for colon in _COLON.finditer(reason):
             rest = reason[colon.end() :]
-            bare = self._whole(rest[:-1], depth) if rest.endswith(".") else None
-            said = self._whole(rest, depth) if bare is None else f"{bare}."
+            said = self._sentence(rest, depth)
             if said is not None:
                 return f"{self._of(reason[: colon.start()], depth)}\N{NO-BREAK SPACE}: {said}"
         return None
+
+    def _sentence(self, text: str, depth: int, *, alone: bool = False) -> str | None:
+        """The same, with or without its full stop: what comes after may have made it need one."""
+        bare = self._whole(text[:-1], depth, alone=alone) if text.endswith(".") else None
+        return self._whole(text, depth, alone=alone) if bare is None else f"{bare}."
 
     def _whole(self, reason: str, depth: int, *, alone: bool = False) -> str | None:
         """The reason, if one template makes it, with or without a capital.
