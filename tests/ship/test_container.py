@@ -42,9 +42,10 @@ def podman(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod
     with Podman(tmp_path_factory.mktemp("podman")) as running:
         tar = tmp_path_factory.mktemp("base") / "base.tar"
         subprocess.run(["tar", "-C", base, "-cf", tar, "."], check=True)
-        running("import", str(tar), BASE)
+        tried = running("import", str(tar), BASE, check=False)
         tar.unlink()
-        tried = running("run", "--rm", *NARROW, BASE, "/bin/true", check=False)
+        if tried.returncode == 0:
+            tried = running("run", "--rm", *NARROW, BASE, "/bin/true", check=False)
         if tried.returncode != 0:
             pytest.skip(f"no container runs here, not even an empty one: {tried.stderr[-500:]}")
         offline = ["PIP_NO_INDEX=1", "PIP_FIND_LINKS=/wheels /tools", f"BASE={BASE}"]

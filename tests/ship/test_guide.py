@@ -16,8 +16,8 @@ from made import Made
 from roots import BOOKWORM, TRIXIE, Release, root
 from served import FOLDER, UNIT, Served
 
-#: what the guide promises; a person reads and types in it too, hence a tenth of it for the machine
-SECONDS = 600 / 10
+#: the guide promises ten minutes; a person reads and types too: a quarter is for the machine
+SECONDS = 600 / 4
 #: stands in for a person with an editor
 EDITOR = """\
 #!/bin/sh
