@@ -24,7 +24,7 @@ BEAT_EVERY = 10.0
 #: A heartbeat older than this is no sign of life: systemd's two minutes (WatchdogSec= of the unit).
 TOO_OLD = 120.0
 #: How often the noticeboard is written anew, in seconds.
-POST_EVERY = 1.0
+POST_EVERY = 2.0
 
 
 class Heartbeat:
@@ -108,12 +108,15 @@ class Noticeboard:
         self._clock = clock
         self._next = float("-inf")
 
-    def post(self, notices: Sequence[Mapping[str, object]]) -> None:
-        """Write what changed, at most once a second; a full disk costs the news, nothing else."""
+    def post(self, look: Callable[[], list[Mapping[str, object]]]) -> None:
+        """Look, now and then, and write what changed; a full disk costs the news, nothing else."""
         now = self._clock()
-        if notices == self._posted or self._next - POST_EVERY <= now < self._next:
+        if self._next - POST_EVERY <= now < self._next:
             return
         self._next = now + POST_EVERY
+        notices = look()
+        if notices == self._posted:
+            return
         fresh = self._path.with_suffix(".new")
         with contextlib.suppress(OSError):
             fresh.write_text(json.dumps(notices), encoding="utf-8")

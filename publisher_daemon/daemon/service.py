@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import structlog
 
@@ -49,6 +49,8 @@ PRUNE_EVERY, PRUNE_ROWS = 24 * 3600.0, 1000
 PRUNE_PROFILES = 10_000
 #: How often the supervisor looks at its threads and at what the command line asks, in seconds.
 TICK = 0.5
+#: A worker without work says this often that it is alive, in seconds.
+LOOK_UP = 10.0
 #: How long an upload may still run after SIGTERM before it is cut (nothing is done by a cut one).
 PATIENCE = 10.0
 #: How long the workers may take to end before those of a new configuration begin, in seconds.
@@ -296,8 +298,7 @@ class Daemon:
                 self._take_requests(office, lanes)
             self._prune(office.settings)
             self._progress.tell()
-            notices = [asdict(health) for health in watcher.health()]
-            self._signs.give(workers, notices, lambda: self._serving(office))
+            self._signs.give(workers, watcher.health, lambda: self._serving(office))
 
     def _prune(self, settings: Settings) -> None:
         """Drop what is too old: once a day, a few rows a tick, so that nobody waits."""
@@ -329,7 +330,7 @@ class Daemon:
         """One lane: take a dataset, make a pass, say when it is due again."""
         try:
             while not self._stop_or_reload():
-                wake = lanes.take(timeout=1.0)
+                wake = lanes.take(timeout=LOOK_UP)
                 if wake is None:
                     continue
                 self._pulse.serve(wake.dataset)

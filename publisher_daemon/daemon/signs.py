@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
 
 from publisher_daemon.health import Heartbeat, Noticeboard, Notifier, Pulse
+from publisher_daemon.watcher import WatchHealth
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +36,7 @@ class Signs:
     def give(
         self,
         workers: Sequence[threading.Thread],
-        notices: Sequence[Mapping[str, object]],
+        watching: Callable[[], tuple[WatchHealth, ...]],
         status: Callable[[], str],
     ) -> None:
         """Give what is due of them; nothing when a worker hangs: who waits for them restarts us."""
@@ -46,7 +47,7 @@ class Signs:
         if not self.all_get_on(workers):
             return
         self._heartbeat.beat()
-        self._board.post(notices)
+        self._board.post(lambda: [health._asdict() for health in watching()])
         watchdog = self._notifier.watchdog
         if watchdog is not None and now - self._fed >= watchdog:
             self._fed = now

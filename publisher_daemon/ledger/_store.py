@@ -23,8 +23,8 @@ from publisher_daemon.ledger.place import state_dir_problem
 FILE = "ledger.sqlite3"
 #: Seconds to wait for another thread or process that writes: any transaction takes far less.
 _BUSY_TIMEOUT = 10.0
-#: Pages kept in memory by each connection, as far as they are used (SQLite's own default is 2000).
-_CACHE_KIB = 8000
+#: Pages kept in memory by each connection, as far as they are used: every thread has its own.
+_CACHE_KIB = 4000
 _MAY_WRITE = "Give the directory to the service's account, on a disk that can be written."
 
 

@@ -46,9 +46,9 @@ _LOST_PARCEL = 7 * 86400.0
 _PUT = f"INSERT OR REPLACE INTO entry ({_rows.ENTRY}) VALUES ({_rows.marks(_rows.ENTRY)})"  # noqa: S608 - our own words
 _NOTE = f"INSERT INTO history ({_rows.NOTE}) VALUES ({_rows.marks(_rows.NOTE)})"  # noqa: S608 - our own words
 _THIS_FILE = "dataset=? AND folder=? AND path=?"
-_THERE = "WHERE dataset=? AND folder=? AND (path=? OR (path>=? AND path<?))"
-_ENTRIES_THERE = f"SELECT {_rows.ENTRY} FROM entry {_THERE}"  # noqa: S608 - our own words
-_STANDINGS_THERE = f"SELECT {_rows.STANDING} FROM standing {_THERE}"  # noqa: S608 - our own words
+# two statements: for one with OR, SQLite reads all of the folder
+_AT = f"WHERE {_THIS_FILE}"
+_BELOW = "WHERE dataset=? AND folder=? AND path>=? AND path<?"
 _UNSTAND = f"DELETE FROM standing WHERE {_THIS_FILE}"  # noqa: S608 - our own words
 _UNPARCEL = f"DELETE FROM parcel WHERE {_THIS_FILE} AND sha1=?"  # noqa: S608 - our own words
 #: The instants that waits count from or end at; NULL stays NULL.
@@ -108,9 +108,18 @@ class Ledger:
             entries: list[tuple[Any, ...]] = []
             for folder, paths in places.items():
                 for path in paths:
-                    where = _at_or_below(name, folder, path)
-                    entries += self._store.rows(_ENTRIES_THERE, where)
-                    rows += self._store.rows(_STANDINGS_THERE, where)
+                    there = os.fsencode(path)
+                    # "0" is what comes after "/"
+                    below = (name, folder, there + b"/", there + b"0")
+                    for where, values in ((_AT, (name, folder, there)), (_BELOW, below)):
+                        entries += self._store.rows(
+                            f"SELECT {_rows.ENTRY} FROM entry {where}",  # noqa: S608 - our own words
+                            values,
+                        )
+                        rows += self._store.rows(
+                            f"SELECT {_rows.STANDING} FROM standing {where}",  # noqa: S608 - our own words
+                            values,
+                        )
             released = map(_rows.released, self._of(dataset, _rows.RELEASED, "released"))
             rollbacks = map(_rows.rollback, self._of(dataset, _rows.ROLLBACK, "rollback"))
         return Record(
@@ -627,12 +636,6 @@ def _delete(writing: Writing, table: str, key: ResourceKey) -> None:
         f"DELETE FROM {table} WHERE {_THIS_FILE}",  # noqa: S608 - our own words
         _rows.key_cells(key),
     )
-
-
-def _at_or_below(dataset: object, folder: str, path: str) -> tuple[object, ...]:
-    there = os.fsencode(path)
-    # "0" is what comes after "/"
-    return dataset, folder, there, there + b"/", there + b"0"
 
 
 def _parcel_cells(entry: Entry) -> tuple[object, ...]:

@@ -7,9 +7,8 @@ import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import structlog
 from watchdog.events import FileMovedEvent, FileSystemEvent
@@ -23,8 +22,8 @@ log = structlog.get_logger(__name__)
 
 #: More paths than this at once are told as "look at everything".
 MANY = 10_000
-#: A sign of life is made this often, and must be heard within this time, in seconds.
-SIGN_EVERY, SIGN_WITHIN = 60.0, 10.0
+#: A sign of life must be heard within this time, in seconds.
+SIGN_WITHIN = 10.0
 #: A watch that cannot be complete is tried again after this, doubling up to the second.
 RETRY_FIRST, RETRY_LAST = 60.0, 900.0
 
@@ -36,8 +35,7 @@ SLOW = 30.0
 Mode = Literal["events", "polling", "degraded"]
 
 
-@dataclass(frozen=True, slots=True)
-class WatchHealth:
+class WatchHealth(NamedTuple):
     """How one folder is watched now."""
 
     dataset: DatasetId
@@ -65,6 +63,7 @@ class Post:
         monotonic: Callable[[], float],
         jitter: Callable[[], float],
         heard: Callable[[], None],
+        sign_every: float = 60.0,
     ) -> None:
         self.watch = watch
         self._root = os.path.abspath(watch.path)  # noqa: PTH100 - must not touch a stalled share
@@ -72,6 +71,7 @@ class Post:
         self._monotonic = monotonic
         self._jitter = jitter
         self._heard_something = heard
+        self._sign_every = sign_every
         #: set: tend it now
         self.hurry = threading.Event()
         #: set: the first attempt to watch is over
@@ -86,6 +86,8 @@ class Post:
         self._observer: LoudObserver | None = None
         self._generation = 0
         self._identity: tuple[int, int] | None = None
+        #: it is watched by events on a share, whose calls may hang
+        self._remote = False
         self._echo = Echo()
         self._sign_dir: str | None = None
         self._sign_at = 0.0
@@ -132,13 +134,32 @@ class Post:
             self._dirty, self._arrived, self._everything = set(), set(), False
             return paths, arrived
 
-    def serve(self, stop: threading.Event, tick: float) -> None:
-        """Watch until told to stop, and leave nothing behind."""
+    def is_steady(self, *, thoroughly: bool) -> bool:
+        """Whether there is nothing to tend, as far as can be seen without waiting for a share.
+
+        To be believed while nothing is mounted or unmounted. ``thoroughly``: its threads too.
+        """
+        now = self._monotonic()
+        if self._mode == "polling":
+            return now < self._poll_at
+        return (
+            self._mode == "events"
+            and not self._remote
+            and self._lost is None
+            and (self._sign_dir is None or now < self._sign_at)
+            and (self._sign_sent is None or self._echo.heard.is_set())
+            and self._observer is not None
+            and self._identity == _identity(self._root)
+            and (not thoroughly or self._observer.is_whole())
+        )
+
+    def serve(self, stop: threading.Event) -> None:
+        """Watch until told to stop, tend it when told to hurry, and leave nothing behind."""
         try:
             self._at_work(self._start)
             self.stands.set()
             while not stop.is_set():
-                self.hurry.wait(tick)
+                self.hurry.wait()
                 self.hurry.clear()
                 if not stop.is_set():
                     self._at_work(self._tend)
@@ -256,7 +277,7 @@ class Post:
             elif now - self._sign_sent >= SIGN_WITHIN:
                 return f"a sign of life was not heard within {SIGN_WITHIN:g} s"
         elif now >= self._sign_at:
-            self._sign_at = now + SIGN_EVERY
+            self._sign_at = now + self._sign_every
             self._echo.heard.clear()
             self._signs += 1
             try:
@@ -287,6 +308,7 @@ class Post:
         self._built_at = self._monotonic()
         self._echo, self._sign_sent = Echo(), None
         self._sign_at = self._monotonic()
+        self._remote = mounts.kind_of(self._root) == "network"
         self._identity = _identity(self._root)
         if self._identity is None or not os.access(self._root, os.R_OK | os.X_OK):
             what = "is missing" if self._identity is None else "may not be read"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from publisher_daemon.model import DatasetId, Watch
+from publisher_daemon.mounts import MountTable
 from publisher_daemon.watcher.posts import Post, WatchHealth
 
 #: Called with the dataset, the folder's name, the paths (None: look at everything) and which of
@@ -21,8 +22,12 @@ Wake = Callable[[DatasetId, str, frozenset[str] | None, frozenset[str]], None]
 
 #: Events are gathered this long before they are handed on: a program that writes makes several.
 GATHER = 0.005
-#: Each watch is tended this often.
+#: Each watch is looked at this often, and tended if it does not seem well.
 TICK = 2.0
+#: Every so many rounds the watching threads are looked at too.
+THOROUGHLY = 5
+#: A watch makes a sign of life this often, and all of them together one in so many seconds.
+SIGN_EVERY, SIGN_APART = 60.0, 3.0
 #: How long the start waits for every watch to stand; what comes up later wakes its dataset itself.
 START_WITHIN = 30.0
 
@@ -45,16 +50,26 @@ class Watcher:
         self._stop = threading.Event()
         self._heard = threading.Event()
         self._posts = [
-            Post(watch, clock=clock, monotonic=monotonic, jitter=jitter, heard=self._heard.set)
+            Post(
+                watch,
+                clock=clock,
+                monotonic=monotonic,
+                jitter=jitter,
+                heard=self._heard.set,
+                sign_every=max(SIGN_EVERY, SIGN_APART * len(watches)),
+            )
             for watch in watches
         ]
+        self._mounts = MountTable()
         self._threads: list[threading.Thread] = []
+        self._died = False
 
     def start(self) -> None:
         """Watch; from the wake of a folder on, whatever changes in it is heard or found by it."""
         self._begin("watcher", self._hand_on)
         for number, post in enumerate(self._posts):
-            self._begin(f"watcher-{number}", partial(post.serve, self._stop, self._tick))
+            self._begin(f"watcher-{number}", partial(post.serve, self._stop))
+        self._begin("watcher-rounds", self._go_round)
         deadline = time.monotonic() + START_WITHIN
         for post in self._posts:
             post.stands.wait(max(0.0, deadline - time.monotonic()))
@@ -69,6 +84,7 @@ class Watcher:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         self._threads.clear()
+        self._mounts.close()
 
     def health(self) -> tuple[WatchHealth, ...]:
         """How each folder is watched, in the order they were given."""
@@ -76,7 +92,7 @@ class Watcher:
 
     def is_alive(self) -> bool:
         """Whether all threads run; when one does not, the process should end."""
-        return bool(self._threads) and all(thread.is_alive() for thread in self._threads)
+        return bool(self._threads) and not self._died
 
     def check(self) -> None:
         """Tend every watch now; the watcher does so by itself all the time."""
@@ -84,9 +100,25 @@ class Watcher:
             post.hurry.set()
 
     def _begin(self, name: str, work: Callable[[], None]) -> None:
-        thread = threading.Thread(target=work, name=name, daemon=True)
+        def until_stopped() -> None:
+            try:
+                work()
+            finally:
+                self._died = self._died or not self._stop.is_set()
+
+        thread = threading.Thread(target=until_stopped, name=name, daemon=True)
         thread.start()
         self._threads.append(thread)
+
+    def _go_round(self) -> None:
+        """Have those tended that need it: a hundred that do not cost less than one that wakes."""
+        number = 0
+        while not self._stop.wait(self._tick):
+            number += 1
+            moved, thoroughly = self._mounts.changed(), number % THOROUGHLY == 0
+            for post in self._posts:
+                if moved or not post.is_steady(thoroughly=thoroughly):
+                    post.hurry.set()
 
     def _hand_on(self) -> None:
         while not self._stop.is_set():

@@ -5,20 +5,30 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from hashlib import sha1
 from pathlib import Path
+from statistics import median
+from typing import Any
 
-from bench.table import Effort, Row, at_most, ratio_of
+from bench.table import Effort, Row, at_most, median_of, ratio_of, seconds
+from publisher_daemon.folder import Folder
 from publisher_daemon.ledger import Ledger
 from publisher_daemon.model import (
     DatasetId,
     Entry,
     Fingerprint,
+    Hint,
+    Policy,
+    Reason,
     ResourceId,
     ResourceKey,
     Stamp,
+    Watch,
     Words,
 )
+from publisher_daemon.reconcile import Gate, Reconciler
 
 MILLION = 1_000_000
 #: Files of one dataset: few portals show more.
@@ -27,6 +37,8 @@ TOGETHER = 10_000
 MEGABYTES = 300
 #: Seconds nobody may wait longer for the ledger.
 PAUSE = 0.2
+#: Seconds of a pass over one change.
+PASS = 0.05
 
 
 def a_million(effort: Effort) -> Iterator[Row]:
@@ -53,8 +65,44 @@ def a_million(effort: Effort) -> Iterator[Row]:
     yield Row(f"{files:,} files written the first time: processor time beside SQLite alone",
               f"{sum(ours):.1f} s", f"{sum(theirs):.1f} s", ratio_of(ours, theirs),
               at_most(2.0))  # fmt: skip
+    yield _one_change(ledger, effort.directory, files)
     yield _forgotten(ledger, files // 10)
     ledger.close()
+
+
+def _one_change(ledger: Ledger, home: Path, files: int) -> Row:
+    """A pass that one new file wakes, in a dataset that has them all in one folder."""
+    root = home / "changing"
+    root.mkdir()
+    dataset = DatasetId("5bbb6d6cff66bd4dffffffff")
+    for number in range(files // TOGETHER):
+        ledger.touch(*(_elsewhere(entry, dataset) for entry in published(number)))
+    watch = Watch("air", str(root), dataset)
+    unused: Any = None  # what settles asks the portal nothing
+    reconciler = Reconciler(
+        portal=unused,
+        ledger=ledger,
+        folders={(dataset, "air"): Folder(watch)},
+        policy=lambda: Policy((watch,)),
+        gate=Gate(time.time, lambda: 0.5),
+        jitter=lambda: 0.5,
+        new_id=lambda: "bench",
+    )
+    reconciler._audited[dataset] = time.time()
+    took = []
+    for number in range(20):
+        (root / f"{number}.csv").write_text("a;b\n1;2\n")
+        hint = Hint("air", frozenset({f"{number}.csv"}))
+        took.append(seconds(partial(reconciler.run, dataset, Reason.EVENT, [hint])))
+    return Row(f"a pass over one change where {files:,} files are known, beside what it may take",
+               median_of([each * 1000 for each in took], "ms", 1), f"{PASS * 1000:.0f} ms",
+               median(took) / PASS, at_most(1.0))  # fmt: skip
+
+
+def _elsewhere(entry: Entry, dataset: DatasetId) -> Entry:
+    """The same file in another dataset, as another resource."""
+    resource = ResourceId(entry.resource[::-1].replace("-", "")[:31] + "x")
+    return replace(entry, key=replace(entry.key, dataset=dataset), resource=resource)
 
 
 def _forgotten(ledger: Ledger, rows: int) -> Row:

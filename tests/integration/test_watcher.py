@@ -210,7 +210,7 @@ def test_notices_a_reader_that_died(root: Path) -> None:
 def test_notices_from_outside_that_events_stopped_coming(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("publisher_daemon.watcher.posts.SIGN_EVERY", 0.2)
+    monkeypatch.setattr("publisher_daemon.watcher.rounds.SIGN_EVERY", 0.2)
     monkeypatch.setattr("publisher_daemon.watcher.posts.SIGN_WITHIN", 0.5)
     with watching(root) as (watcher, heard):
         observer = watcher._posts[0]._observer
