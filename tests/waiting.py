@@ -9,15 +9,19 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _LOOK_EVERY = 0.02
+#: a look that starts a program is not repeated without a pause: others need the processor
+_PAUSE = 0.5
 
 
 def wait_until(predicate: Callable[[], T], timeout: float, what: str) -> T:
     """Return the first true value of ``predicate``; fail with ``what`` when time is over."""
     deadline = time.monotonic() + timeout
     while True:
+        began = time.monotonic()
         value = predicate()
         if value:
             return value
-        if time.monotonic() >= deadline:
+        ended = time.monotonic()
+        if ended >= deadline:
             raise AssertionError(f"not within {timeout:g} s: {what} (last seen: {value!r})")
-        time.sleep(_LOOK_EVERY)
+        time.sleep(max(_LOOK_EVERY, _PAUSE * (ended - began)))
