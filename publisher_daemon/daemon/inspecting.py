@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import PurePath
@@ -12,9 +13,17 @@ from publisher_daemon.profile import Finding, Profile
 from publisher_daemon.reconcile.ports import Source
 from publisher_daemon.schemas import Schemas
 
+#: Seconds after which a thread that computes lets another go on: what only reads and hashes needs
+#: the interpreter for a moment, and would else wait for longer than its work takes.
+TURN = 0.0005
+
 
 def inspecting(schemas: Schemas) -> Callable[[Source, str, Watch], tuple[Fingerprint, Profile]]:
-    """Look at a file, and at whether it follows the schema of its rule."""
+    """Look at a file, and at whether it follows the schema of its rule.
+
+    Sets how long the threads of this process compute in turn.
+    """
+    sys.setswitchinterval(TURN)
 
     def look(source: Source, path: str, watch: Watch) -> tuple[Fingerprint, Profile]:
         from publisher_daemon.inspection import inspect  # noqa: PLC0415 - costs a start-up its time

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,9 +24,6 @@ from publisher_daemon.tableschema import TableSchema
 #: Larger blocks than for sending: half of what is found in a block is found by one comparison.
 BLOCK = 1024 * 1024
 AHEAD = 4 * BLOCK
-#: Seconds after which a thread that computes lets another go on: what only reads and hashes needs
-#: the interpreter for a moment, and would else wait for longer than its work takes.
-TURN = 0.0005
 #: What the portal's previews and its tabular API take (portal-facts §5.18), in MB.
 PREVIEWS = {"csv": 100, "gz": 100, "xls": 50, "xlsx": 12.5, "parquet": 50, "geojson": 100}
 #: An archive that says it holds this many times its own size is no data.
@@ -121,7 +117,6 @@ def inspect(
     look: _Look | None = None
     hidden = Secrets(source.size)
     head, is_text = b"", False
-    sys.setswitchinterval(TURN)
     stretches = source.blocks(max(1, min(AHEAD, source.size)))
 
     def read_on() -> list[bytes]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench import ROOT
 from bench.table import Effort, Row, at_most, in_turns, median_of, ratio_of, seconds
+from publisher_daemon.daemon.inspecting import TURN
 from publisher_daemon.folder import Folder
 from publisher_daemon.inspection import inspect
 from publisher_daemon.model import DatasetId, Watch
@@ -52,6 +53,7 @@ def before_it_goes(effort: Effort) -> Iterator[Row]:
 
 def looked_at(path: Path) -> Profile:
     """Open it as a pass does, and look."""
+    sys.setswitchinterval(TURN)
     folder = Folder(Watch("bench", str(path.parent), DatasetId("5bbb6d6cff66bd4dc17bfd5a")))
     (sighting,) = folder.scan([path.name])
     with folder.open(path.name, sighting.stamp) as source:
