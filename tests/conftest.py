@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,20 @@ def running_portal() -> Iterator[Sandbox]:
     """Start one real udata portal for the whole session."""
     with Sandbox(say=_say) as sandbox:
         yield sandbox
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show, with a test that failed, what the portal said last."""
+    report = yield
+    sandbox = getattr(item, "funcargs", {}).get("running_portal")
+    if report.failed and sandbox is not None:
+        with contextlib.suppress(FileNotFoundError):
+            said = (sandbox.data / "portal.log").read_text(errors="replace")
+            report.sections.append(("the portal's log", said[-5000:]))
+    return report
 
 
 @pytest.fixture
