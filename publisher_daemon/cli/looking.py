@@ -105,7 +105,7 @@ def do_history(arguments: argparse.Namespace) -> int:
         key = None
         if arguments.path:
             watches = settings.watches(status.pins(settings, ledger))
-            known = {row.key for row in ledger.history(limit=100_000)}
+            known = {row.key for row in ledger.history(limit=100_000) if row.key.path}
             key = key_of(arguments.path, watches, known)
         rows = list(
             ledger.history(
@@ -125,7 +125,7 @@ def do_history(arguments: argparse.Namespace) -> int:
             (
                 instant(row.at) or "",
                 row.action,
-                readable_path(row.key.path),
+                readable_path(row.key.path) or row.key.dataset,
                 (row.sha1 or "")[:12],
                 "" if row.size is None else f"{row.size} B",
                 row.resource or "",

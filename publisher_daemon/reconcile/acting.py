@@ -47,7 +47,8 @@ from publisher_daemon.model import (
 )
 from publisher_daemon.naming import readable
 from publisher_daemon.plan import action_key, plan
-from publisher_daemon.reconcile.failures import Failures, detail_of
+from publisher_daemon.reconcile.answers import detail_of
+from publisher_daemon.reconcile.failures import Failures
 from publisher_daemon.reconcile.ports import Folder, Ledger, Portal, Source, Versions
 from publisher_daemon.reconcile.sending import Divided, Sender, Sent
 from publisher_daemon.reconcile.standings import withdrawn

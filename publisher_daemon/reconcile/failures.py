@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import structlog
 
@@ -19,6 +19,7 @@ from publisher_daemon.errors import (
 )
 from publisher_daemon.model import (
     Action,
+    DatasetId,
     Hold,
     ResourceKey,
     SourceFile,
@@ -28,6 +29,7 @@ from publisher_daemon.model import (
 )
 from publisher_daemon.naming import readable
 from publisher_daemon.plan import action_key
+from publisher_daemon.reconcile.answers import ErrorAnswers, detail_of
 from publisher_daemon.reconcile.gate import Gate
 from publisher_daemon.reconcile.ports import Ledger
 from publisher_daemon.reconcile.turn import Pass, StopPass
@@ -50,9 +52,11 @@ class Failures:
         self._gate = gate
         self._clock = clock
         self._jitter = jitter
+        self._answers = ErrorAnswers(ledger, clock)
 
-    def stop(self, error: PortalError) -> StopPass:
+    def stop(self, dataset: DatasetId, error: PortalError) -> StopPass:
         """Why the pass ends: a dataset that cannot be read, or a portal that is away."""
+        self._answers.keep(dataset, error)
         if isinstance(error, PortalRefused):
             return StopPass(error.sentence, None, "dataset_refused")
         closed = self._gate.failed(error)
@@ -77,13 +81,13 @@ class Failures:
             self._fail_key(run, action, error)
             return True
         if isinstance(error, CredentialRefused):
-            raise self.stop(error) from error
+            raise self.stop(run.dataset, error) from error
         if isinstance(error, PortalBusy) and error.status == 423:
             run.read_only = error
             self._fail_key(run, action, error)
             return False
         if isinstance(error, PortalUnreachable):
-            raise self.stop(error) from error
+            raise self.stop(run.dataset, error) from error
         run.stale = True
         key = action_key(action)
         if isinstance(error, NotThere) and not isinstance(action, Upload) and key not in run.missed:
@@ -157,17 +161,3 @@ def _kind(error: PortalError) -> Kind:
     if isinstance(error, PortalRefused):
         return Kind.REFUSED
     return Kind.UNREACHABLE
-
-
-def detail_of(error: Exception) -> dict[str, object]:
-    """What the history keeps of an error: enough for the portal's support."""
-    detail: dict[str, object] = {"why": str(error)}
-    if isinstance(error, PortalError) and error.exchange:
-        detail |= {
-            "http_status": error.status,
-            "sentry_id": error.sentry_id,
-            "trace_id": error.exchange.trace_id,
-            # what the portal's support asks for; redacted and bounded where it was made
-            "exchange": asdict(error.exchange),
-        }
-    return detail

@@ -366,7 +366,7 @@ class Reconciler:
         try:
             self._read_remote(run)
         except PortalError as error:
-            raise self._failures.stop(error) from error
+            raise self._failures.stop(run.dataset, error) from error
         self._gate.answered()
 
     def _read_remote(self, run: Pass) -> None:

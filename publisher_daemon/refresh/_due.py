@@ -27,6 +27,7 @@ from publisher_daemon.folder import Folder
 from publisher_daemon.ledger import DatasetFacts, Ledger
 from publisher_daemon.model import DatasetId, RemoteDataset, RemotePage
 from publisher_daemon.portal import Portal
+from publisher_daemon.reconcile.answers import ErrorAnswers
 from publisher_daemon.reconcile.metadata import Refreshed, Refresher, Wish
 from publisher_daemon.reconcile.pages import (
     PageRefresher,
@@ -67,6 +68,7 @@ class Refreshes:
         self._ledger = ledger
         self._clock = clock
         self._keep = keep
+        self._answers = ErrorAnswers(ledger, clock)
         self._files = FactsOfFiles(ledger, folders, clock)
         self._pinned = pinned
         self._said = lanes_of(settings, pinned)
@@ -159,6 +161,7 @@ class Refreshes:
             refresher = self._pages if dataset in self.others else self._refresher
             done = refresher.refresh(dataset)
         except PortalRefused as error:
+            self._answers.keep(dataset, error)
             why = error.sentence
             log.error("dataset.refused", dataset=dataset, why=why, sentry_id=error.sentry_id)  # noqa: TRY400 - the sentence says it all
             done = Refreshed(dataset, "", trouble=why)
@@ -167,6 +170,7 @@ class Refreshes:
             log.error("dataset.refused", dataset=dataset, why=error.sentence)  # noqa: TRY400
             done = Refreshed(dataset, "", trouble=error.sentence)
         except PortalError as error:
+            self._answers.keep(dataset, error)
             self._remember(dataset, None, trouble=error.sentence)
             raise
         self._remember(dataset, done, trouble=done.trouble)

@@ -7,6 +7,7 @@ import stat
 import zipfile
 from pathlib import Path
 
+import pytest
 from producer import Producer
 from proxy import Proxy
 
@@ -51,6 +52,28 @@ def test_the_archive_holds_what_support_asks_for_and_no_key(
     reports = [text for name, text in kept.items() if name.startswith("reports/")]
     assert any(f"X-Sentry-ID: {SENTRY}" in text and "Bonjour" in text for text in reports)
     assert not any(distant.key in text for text in kept.values())
+
+
+@pytest.mark.parametrize(
+    "request_", ["GET .*/datasets/{dataset}/", "PUT .*/datasets/{dataset}/"], ids=["read", "page"]
+)
+def test_an_answer_that_concerns_no_file_is_kept_too(
+    distant: Producer, proxy: Proxy, request_: str
+) -> None:
+    distant.more = f'[[datasets]]\nid = "{distant.dataset}"\nacronym = "AIR"\n'
+    distant.drop("a.csv", b"a;b\n")
+    proxy.rule(
+        request_.format(dataset=distant.dataset), status=500, headers={"X-Sentry-ID": SENTRY}
+    )
+
+    for _ in range(3):
+        assert distant.call("refresh").returncode in {1, 75}
+    by_id = distant.call("support", SENTRY)
+
+    assert f"X-Sentry-ID: {SENTRY}" in by_id.stdout, by_id.stderr
+    assert request_.split(maxsplit=1)[0] in by_id.stdout
+    assert distant.key not in by_id.stdout
+    assert distant.dataset in distant.call("history").stdout
 
 
 def test_an_archive_that_cannot_be_written_says_where_else(producer: Producer) -> None:
