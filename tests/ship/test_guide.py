@@ -89,13 +89,13 @@ def test_leads_there_from_a_copy_of_the_repository_too(
 ) -> None:
     shown = {copy: "/mnt", made.wheels(BOOKWORM.python): "/media", made.tools(): "/home"}
     with Machine(root(BOOKWORM), "copy", show=shown) as server:
-        server.run("cp", "-r", "/mnt", "/root/copy")
+        server.run("cp", "-r", "/mnt", "/srv/copy")
         # where the guide says "without a network"; pip reads its options from here as well
         offline = "export PIP_NO_INDEX=1 PIP_FIND_LINKS='/media /home'\n"
         before = commands("deploy.md", "From a copy of this repository")
         after = commands("deploy.md", "From a package").partition("\n")[2]
         command = "export PATH=/usr/lib/publisher-daemon/venv/bin:$PATH\n"
 
-        took = follow(server, portal, dataset, "/root/copy", offline + before + command + after)
+        took = follow(server, portal, dataset, "/srv/copy", offline + before + command + after)
 
     print(f"from a copy, to the file: {took:.0f} s")
