@@ -74,7 +74,8 @@ def key_of(
                 if candidate.startswith(f"{top}/"):
                     relative = candidate[len(top) + 1 :]
                     return _as_known(ResourceKey(watch.dataset, watch.name, relative), known)
-    every = set(known)
+    # what the history says of a whole dataset names no file
+    every = {key for key in known if key.path}
     wanted = unicodedata.normalize("NFC", path.strip("/"))
     matches = {
         key
@@ -99,7 +100,8 @@ def key_of(
 
 def _as_known(key: ResourceKey, known: Iterable[ResourceKey]) -> ResourceKey:
     """The key as it is remembered, when only the composition of its accents differs."""
-    every = set(known)
+    # what the history says of a whole dataset names no file
+    every = {key for key in known if key.path}
     if key in every or os.path.lexists(key.path):
         return key
     composed = unicodedata.normalize("NFC", key.path)
