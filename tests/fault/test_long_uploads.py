@@ -60,15 +60,15 @@ def test_large_uploads_leave_a_worker_to_the_small_files_of_others(
     producer.settings |= {"max_upload": '"1 Mbit/s"', "workers": "2"}
     second, _ = beside(producer, portal, "second")
     third, quick = beside(producer, portal, "third")
-    huge = large(5)  # 40 s at that rate
+    huge = large(20)  # 160 s at that rate, longer than the test on a busy machine
     producer.drop("huge.csv", huge)
-    put(second / "huge.csv", huge)
+    put(second / "as-huge.csv", huge)  # `files_of` knows files by their path alone
 
     with producer.start() as service:
         service.wait_for("file.settled")
         for number in range(3):
             put(third / f"small-{number}.csv", b"a;b\n1;%d\n" % number)
-            service.wait_for("resource.created", number + 1, timeout=15)
+            service.wait_for("resource.created", number + 1)
         wait_until(
             lambda: "its_turn" in {file["code"] for file in producer.status().values()},
             30,
