@@ -9,6 +9,7 @@ TLS.
 
 from __future__ import annotations
 
+import http.client
 import io
 import os
 import select
@@ -172,11 +173,25 @@ class _Wire:
         return isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
 
 
+class _Final(http.client.HTTPResponse):
+    """Passes over every interim answer: http.client knows 100 only, and takes a 103 for the last.
+
+    The portal's own answer would then be read as the one to the next request.
+    """
+
+    def begin(self) -> None:
+        super().begin()
+        while self.status < 200:
+            self.headers = self.msg = None  # type: ignore[assignment]  # as before the first
+            super().begin()
+
+
 class _Listening:
     """Mixed into urllib3's connections: sends an ``Outgoing`` through a ``_Wire``."""
 
     sock: Any
     timeout: Any
+    response_class = _Final
     half_sent = False
     #: set by the adapter
     progress = 60.0

@@ -156,6 +156,28 @@ def test_a_server_that_says_continue_is_asked_again(stage: Stage) -> None:
     assert asked == ["100-continue", "100-continue"]
 
 
+def test_an_interim_answer_is_not_the_last_word_and_leaves_nothing_for_the_next_request(
+    stage: Stage,
+) -> None:
+    answered = iter((b"a", b"b", b"c"))
+
+    def hinting(connection: Connection) -> None:
+        while connection.read_head():
+            connection.read_body()
+            connection.sock.sendall(b"HTTP/1.1 102 Processing\r\n\r\n")
+            connection.sock.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
+            connection.answer("201 Created", CREATED.replace(b'"r"', b'"%s"' % next(answered)))
+
+    with stage.playing(hinting) as (portal, server):
+        created = [
+            portal.upload(DATASET, Bytes(content), fingerprint(content), "a.csv", nothing).id
+            for content in (SMALL, LARGE, SMALL)
+        ]
+
+        assert created == ["a", "b", "c"]
+        assert len(server.connections) == 1
+
+
 def test_a_refused_expectation_is_not_repeated(stage: Stage) -> None:
     asked: list[str | None] = []
 

@@ -53,6 +53,11 @@ def test_a_terminal_is_not_at_the_mercy_of_the_answer() -> None:
         ("Sat, 21 Nov 2026 08:00:30 GMT", 30.0),
         ("Sat, 21 Nov 2026 07:00:00 GMT", 0.0),
         ("soon", None),
+        ("-5", None),
+        ("1e9", None),
+        ("9" * 400, float("inf")),
+        ("Sat, 21 Nov 99999 08:00:30 GMT", None),
+        ("Sat, 21 Nov 2026 08:00:30 +99999999", None),
         (None, None),
     ],
 )
