@@ -10,13 +10,11 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import socket
-import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NoReturn
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import urlencode, urlsplit
 
 import requests
 import urllib3.exceptions
@@ -33,8 +31,16 @@ from publisher_daemon.errors import (
     PortalUnreachable,
 )
 from publisher_daemon.portal import answers
+from publisher_daemon.portal.addresses import (
+    base_of,
+    origin,
+    shown_origin,
+    spoken,
+    without_query,
+)
 from publisher_daemon.portal.body import BodyFailed, Document, Outgoing
 from publisher_daemon.portal.transport import Timeouts, Transport
+from publisher_daemon.portal.troubles import explained, short
 
 #: without build numbers: the portal remembers the first 20 agents of a key (portal-facts §1.7)
 USER_AGENT = "publisher-daemon/" + ".".join(__version__.split(".")[:2])
@@ -47,7 +53,8 @@ _MAX_ANSWER = 512 * 2**20
 _KEPT_BODY = 4096
 _HIDDEN = "***"
 _SECRET_HEADERS = frozenset({"x-api-key", "authorization", "proxy-authorization", "set-cookie"})
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+#: a list is read by so many at a time
+_PAGE = 100
 
 
 @dataclass(slots=True)
@@ -58,26 +65,6 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
     exchange: Exchange
-
-
-Origin = tuple[str, str, int | None]
-
-
-def origin(url: str) -> Origin:
-    """Scheme, host and port: what decides whether the key may go there."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme, (parts.hostname or ""), parts.port or _DEFAULT_PORTS.get(parts.scheme)
-    except ValueError:
-        return "", "", None  # not an address at all
-
-
-def joined(url: str, location: str) -> str:
-    """Where a redirection leads; empty when it is no address."""
-    try:
-        return urljoin(url, location)
-    except ValueError:
-        return ""
 
 
 class Caller:
@@ -96,7 +83,7 @@ class Caller:
         on_exchange: Callable[[Exchange], None] | None,
         on_wait: Callable[[float], None],
     ) -> None:
-        self.base = _base(url)
+        self.base = base_of(url)
         self._origin = origin(self.base)
         self._key = _key(api_key)
         self._transport = transport
@@ -128,6 +115,21 @@ class Caller:
         if answer.status >= 300:
             self.refuse(answer, wrote=False)
         return self.parsed(answer)
+
+    def pages(self, path: str, query: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+        """Every page of a v2 list.
+
+        ``next_page`` only says whether there is one: its address is the server's idea of itself,
+        where the key must not follow it.
+        """
+        number = 1
+        while True:
+            asked = urlencode({**query, "page": number, "page_size": _PAGE})
+            page = self.read(f"{path}?{asked}")
+            yield page
+            if not page.get("next_page"):
+                return
+            number += 1
 
     def parsed(self, answer: Answer) -> Any:
         """The JSON of a read's answer; raises PortalUnreachable when it cannot be parsed."""
@@ -204,7 +206,7 @@ class Caller:
             where = answer.headers.get("Location", "")
             raise PortalRefused(
                 f"the portal at {self.base} sends {asked} elsewhere ({status} to "
-                f"{self._redacted(_shown_origin(where)) or 'nowhere'})",
+                f"{self._redacted(shown_origin(where)) or 'nowhere'})",
                 hint="The address in `[portal] url` is probably wrong: write the one the portal "
                 "itself uses.",
                 exchange=exchange,
@@ -287,7 +289,7 @@ class Caller:
     def _lost(self, error: Exception, exchange: Exchange, body: Outgoing | None) -> NoReturn:
         """Raise what a request without (whole) answer means."""
         self._tell(exchange)
-        trouble = _explained(error)
+        trouble = explained(error)
         host = urlsplit(exchange.url).netloc
         why = self._redacted(trouble.why)
         if body is not None and body.released:
@@ -314,10 +316,9 @@ class Caller:
         try:
             request = requests.Request(method, url, headers=headers).prepare()
         except (requests.RequestException, ValueError) as error:
-            unusable = _short(error)
+            unusable = short(error)
         else:
-            known = urlsplit(request.url or "").scheme in _DEFAULT_PORTS
-            unusable = "" if known else "neither http nor https"
+            unusable = "" if spoken(request.url or "") else "neither http nor https"
         if unusable:
             raise PortalRefused(f"the portal gives an address that cannot be used: {unusable}")
         if body is not None:
@@ -343,7 +344,7 @@ class Caller:
     def _exchange(self, request: requests.PreparedRequest) -> Exchange:
         return Exchange(
             method=request.method or "",
-            url=self._redacted(_without_query(request.url or "", self.ours(request.url or ""))),
+            url=self._redacted(without_query(request.url or "", self.ours(request.url or ""))),
             at=datetime.fromtimestamp(self._clock(), UTC).isoformat().replace("+00:00", "Z"),
             trace_id=request.headers.get("X-Request-ID", ""),
             reason=self._reason,
@@ -382,26 +383,6 @@ class _Broken(PortalUnreachable):
     """The connection broke while reading: worth a second try."""
 
 
-def _base(url: str) -> str:
-    parts = urlsplit(url.strip())
-    try:
-        port_is_fine = parts.port is None or parts.port > 0
-    except ValueError:
-        port_is_fine = False
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or not port_is_fine:
-        raise ConfigInvalid(
-            "the portal's address must be like https://www.data.gouv.fr.",
-            hint="Check `[portal] url`.",
-        )
-    if parts.username is not None or parts.password is not None:
-        raise ConfigInvalid(
-            "the portal's address must not hold a user name or a password.",
-            hint="Check `[portal] url`.",
-        )
-    path = re.sub(r"/api(/[12])?$", "", parts.path.rstrip("/")).rstrip("/")
-    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
-
-
 def _key(api_key: str | None) -> str | None:
     if api_key is None:
         return None
@@ -412,96 +393,3 @@ def _key(api_key: str | None) -> str | None:
             hint="It must be the key alone, on one line, as the portal showed it.",
         )
     return key
-
-
-def _shown_origin(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return url[:100]
-    if not parts.hostname:
-        return parts.path
-    return f"{parts.scheme or 'https'}://{parts.hostname}{port}"
-
-
-def _without_query(url: str, ours: bool) -> str:
-    """Off the portal, a query may be a signature that opens a file: it is left out."""
-    if ours:
-        return url
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and everything that it wraps, outermost first."""
-    todo, seen = [error], set[int]()
-    while todo:
-        found = todo.pop(0)
-        if id(found) in seen:
-            continue
-        seen.add(id(found))
-        yield found
-        inner = [found.__cause__, found.__context__, getattr(found, "reason", None), *found.args]
-        todo += [one for one in inner if isinstance(one, BaseException)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Trouble:
-    """Why there is no answer, and what to do about it."""
-
-    why: str
-    hint: str | None = None
-    #: an open connection broke, as kept connections do now and then
-    broken: bool = False
-
-
-_UNTRUSTED = (
-    "If an authority of your organisation signed it, name that authority's file in "
-    "`[portal] ca_file`."
-)
-
-
-#: how OpenSSL names an end of the talk because of the version of TLS
-_OLD_TLS = frozenset(
-    {"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "WRONG_SSL_VERSION", "VERSION_TOO_LOW"}
-)
-_TOO_OLD = "What stands there, the portal or a proxy that reads along, must be updated."
-
-
-def _explained(error: Exception) -> _Trouble:
-    chain = list(_chain(error))
-
-    def found(*kinds: type[BaseException]) -> BaseException | None:
-        return next((one for one in chain if isinstance(one, kinds)), None)
-
-    proxied = found(urllib3.exceptions.ProxyError)
-    through = "through the proxy, " if proxied else ""
-    if untrusted := found(ssl.SSLCertVerificationError):
-        reason = getattr(untrusted, "verify_message", "") or _short(untrusted)
-        trouble = _Trouble(f"{through}its certificate is not trusted ({reason})", _UNTRUSTED)
-    elif (refused := found(ssl.SSLError)) and str(getattr(refused, "reason", "")) in _OLD_TLS:
-        trouble = _Trouble(f"{through}it does not speak TLS 1.2 or later", _TOO_OLD)
-    elif found(socket.gaierror):
-        where = "the proxy's name" if proxied else "its name"
-        trouble = _Trouble(f"{where} cannot be resolved", "Check `[portal] url` and the DNS.")
-    elif proxied:
-        detail = _short(next((one for one in reversed(chain) if str(one)), error))
-        trouble = _Trouble(f"no way through the proxy ({detail})", "Check the proxy's address.")
-    elif found(ConnectionRefusedError):
-        trouble = _Trouble("connection refused")
-    elif found(urllib3.exceptions.ConnectTimeoutError):
-        trouble = _Trouble("no connection in time")
-    elif found(TimeoutError, urllib3.exceptions.TimeoutError, requests.Timeout):
-        trouble = _Trouble("silence for too long")
-    else:
-        innermost = next((one for one in reversed(chain) if isinstance(one, OSError)), chain[-1])
-        broken = found(ConnectionError, urllib3.exceptions.ProtocolError) is not None
-        trouble = _Trouble(f"the connection broke ({_short(innermost)})", broken=broken)
-    return trouble
-
-
-def _short(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__

@@ -6,19 +6,13 @@ is the pass's business, with its ledger.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, urlencode
-
-import requests
-import urllib3.exceptions
 
 from publisher_daemon.errors import (
     Exchange,
-    NotThere,
     OutcomeUnknown,
     PortalRefused,
     PortalUnreachable,
@@ -35,19 +29,19 @@ from publisher_daemon.model import (
     Words,
 )
 from publisher_daemon.portal import answers, parts, shapes
-from publisher_daemon.portal.body import BLOCK, Block, Document, FileForm, Source
-from publisher_daemon.portal.calls import Answer, Caller, joined
+from publisher_daemon.portal.addresses import joined, part
+from publisher_daemon.portal.body import Block, Document, FileForm, Source
+from publisher_daemon.portal.calls import Caller
+from publisher_daemon.portal.served import Served
 from publisher_daemon.portal.shapes import Me
 from publisher_daemon.portal.transport import Timeouts, Transport
+from publisher_daemon.portal.turns import Turns
+from publisher_daemon.portal.vocabularies import Vocabularies
 
-_PAGE = 100
 _REREADS = 3
-_HOPS = 5
-#: one upload a second of one name to one dataset (portal-facts §6.6), and a little for the clocks
-_APART = 1.05
 
 
-class Portal:
+class Portal(Vocabularies, Served):
     """One udata portal and one API key; safe for several threads."""
 
     def __init__(
@@ -81,7 +75,7 @@ class Portal:
         self._prefix = None if api_key is None else api_key.strip()[:14]
         self._clock = clock
         self._timeouts = timeouts
-        self._names = _Names(monotonic, sleep)
+        self._turns = Turns(monotonic, sleep)
         self._lock = threading.Lock()
         #: how many resources each dataset has, as last seen: writes take longer with each
         self._counts: dict[DatasetId, int] = {}
@@ -124,105 +118,6 @@ class Portal:
         answer = self._calls.ask("GET", self._calls.base + "/api/1/datasets/resource_types/")
         return answers.http_date(answer.headers.get("Date"))
 
-    # --------------------------------------------------------------------------- vocabularies
-
-    def extensions(self) -> frozenset[str]:
-        """The extensions the portal says it accepts, lower case, without the dot."""
-        found = self._vocabulary("/api/1/datasets/extensions/")
-        return frozenset(one.lower().lstrip(".") for one in found)
-
-    def frequencies(self) -> frozenset[str]:
-        """The update frequencies the portal knows, by id."""
-        return self._vocabulary("/api/1/datasets/frequencies/", "id")
-
-    def licenses(self) -> frozenset[str]:
-        """The licences the portal knows, by id; another one would clear the dataset's licence."""
-        return self._vocabulary("/api/1/datasets/licenses/", "id")
-
-    def resource_types(self) -> frozenset[str]:
-        """The types of resource the portal knows, by id."""
-        return self._vocabulary("/api/1/datasets/resource_types/", "id")
-
-    def schemas(self) -> frozenset[str]:
-        """The names of the schemas in the portal's catalogue; empty when it has none."""
-        try:
-            return self._vocabulary("/api/1/datasets/schemas/", "name")
-        except NotThere:
-            return frozenset()
-
-    def table_schemas(self) -> dict[str, str]:
-        """The address of each Table Schema of the portal's catalogue, by name."""
-        try:
-            found = self._calls.read("/api/1/datasets/schemas/")
-        except NotThere:
-            return {}
-        return {
-            one["name"]: one["schema_url"]
-            for one in found
-            if isinstance(one, Mapping)
-            and one.get("schema_type") == "tableschema"
-            and isinstance(one.get("name"), str)
-            and isinstance(one.get("schema_url"), str)
-        }
-
-    def document(self, url: str) -> bytes:
-        """What is at a public address, which may be another site's: it never gets the key."""
-        for _ in range(_HOPS):
-            answer = self._calls.ask("GET", url)
-            location = answer.headers.get("Location")
-            if not 300 <= answer.status < 400 or location is None:
-                break
-            url = joined(url, location)
-        if answer.status != 200:
-            self._calls.refuse(answer, wrote=False)
-        return answer.body
-
-    def granularities(self) -> frozenset[str]:
-        """The spatial granularities the portal knows, by id."""
-        return self._vocabulary("/api/1/spatial/granularities/", "id")
-
-    def reuse_types(self) -> frozenset[str]:
-        """The types of reuse the portal knows, by id."""
-        return self._vocabulary("/api/1/reuses/types/", "id")
-
-    def reuse_topics(self) -> frozenset[str]:
-        """The topics of reuses the portal knows, by id."""
-        return self._vocabulary("/api/1/reuses/topics/", "id")
-
-    def has_zone(self, zone: str) -> bool:
-        """Whether the portal knows this spatial zone."""
-        try:
-            self._calls.read(f"/api/1/spatial/zone/{_part(zone)}/")
-        except NotThere:
-            return False
-        return True
-
-    def contacts_of(self, organization: str) -> dict[str, str]:
-        """The contact points of an organisation: their names by id."""
-        return {
-            str(one["id"]): str(one.get("name") or "")
-            for page in self._pages(f"/api/1/organizations/{_part(organization)}/contacts/", {})
-            for one in page["data"]
-        }
-
-    def _vocabulary(self, path: str, key: str | None = None) -> frozenset[str]:
-        """A vocabulary: words, or objects with that key; raises PortalUnreachable otherwise."""
-        answer = self._calls.ask("GET", self._calls.base + path)
-        if answer.status >= 300:
-            self._calls.refuse(answer, wrote=False)
-        found = self._calls.parsed(answer)
-        words = found if isinstance(found, list) else [None]
-        if key is not None:
-            words = [one.get(key) if isinstance(one, Mapping) else None for one in words]
-        if not all(isinstance(one, str) for one in words):
-            raise PortalUnreachable(
-                f"the portal's answer to GET {path} is no list of words",
-                hint="Check `[portal] url`, and whether something stands between here and the "
-                "portal.",
-                exchange=answer.exchange,
-            )
-        return frozenset(words)
-
     # ------------------------------------------------------------------------------- datasets
 
     def dataset(self, dataset: DatasetId) -> RemoteDataset:
@@ -231,7 +126,7 @@ class Portal:
 
     def resolve(self, id_or_slug: str) -> RemoteDataset:
         """The dataset of that id or slug, present or past; raises NotThere."""
-        path = f"/api/2/datasets/{_part(id_or_slug)}/"
+        path = f"/api/2/datasets/{part(id_or_slug)}/"
         answer = self._calls.ask("GET", self._calls.base + path)
         if answer.status == 308:
             # an old slug (portal-facts §2.2)
@@ -245,7 +140,7 @@ class Portal:
     def datasets_of(self, owner: str) -> Iterator[RemoteDataset]:
         """The datasets of an organisation, by its id, or of the key's owner (``me``)."""
         who = {"owner": self.whoami().id} if owner == "me" else {"organization": owner}
-        for page in self._pages("/api/2/datasets/", who):
+        for page in self._calls.pages("/api/2/datasets/", who):
             for found in page["data"]:
                 yield shapes.dataset(found)
 
@@ -297,7 +192,7 @@ class Portal:
         hidden = _strict(changes["private"]) if "private" in changes else current.private
         found = self._calls.written(
             "PUT",
-            f"/api/1/datasets/{_part(dataset)}/",
+            f"/api/1/datasets/{part(dataset)}/",
             Document(document),
             silence=self._silence(dataset),
         )
@@ -312,39 +207,39 @@ class Portal:
 
     def delete_dataset(self, dataset: DatasetId) -> None:
         """Delete the dataset; raises NotThere when it is gone already."""
-        path = f"/api/1/datasets/{_part(dataset)}/"
+        path = f"/api/1/datasets/{part(dataset)}/"
         self._calls.write("DELETE", path, silence=self._silence(dataset))
 
     def find_resource(self, resource: ResourceId) -> tuple[DatasetId, RemoteResource]:
         """A resource, and the dataset it is in; raises NotThere."""
-        found = self._calls.read(f"/api/2/datasets/resources/{_part(resource)}/")
+        found = self._calls.read(f"/api/2/datasets/resources/{part(resource)}/")
         return DatasetId(str(found["dataset_id"])), shapes.resource(found["resource"])
 
     def identify_dataset(self, dataset: DatasetId, extras: Mapping[str, Any]) -> None:
         """Merge these extras into the dataset's; its freshness does not move."""
-        self._merge(f"/api/2/datasets/{_part(dataset)}/extras/", extras, dataset)
+        self._merge(f"/api/2/datasets/{part(dataset)}/extras/", extras, dataset)
 
     # ---------------------------------------------------------------- organisations and reuses
 
     def organization(self, organization: str) -> RemotePage:
         """The organisation, and whether this key administers it; raises NotThere."""
         mine = {each.id: each.admin for each in self.whoami().organizations}
-        path = f"/api/1/organizations/{_part(organization)}/"
+        path = f"/api/1/organizations/{part(organization)}/"
         return shapes.page(self._calls.read(path), can_edit=mine.get(organization, False))
 
     def update_organization(self, organization: str, changes: Mapping[str, Any]) -> RemotePage:
         """Change only these fields."""
-        path = f"/api/1/organizations/{_part(organization)}/"
+        path = f"/api/1/organizations/{part(organization)}/"
         return self._page("PUT", path, changes)
 
     def reuse(self, reuse: str) -> RemotePage:
         """The reuse of that id; raises NotThere."""
-        return shapes.page(self._calls.read(f"/api/1/reuses/{_part(reuse)}/"))
+        return shapes.page(self._calls.read(f"/api/1/reuses/{part(reuse)}/"))
 
     def reuses_of(self, owner: str) -> Iterator[RemotePage]:
         """The reuses of an organisation, by its id, or of the key's owner (``me``)."""
         who = {"owner": self.whoami().id} if owner == "me" else {"organization": owner}
-        for page in self._pages("/api/1/reuses/", who):
+        for page in self._calls.pages("/api/1/reuses/", who):
             for found in page["data"]:
                 yield shapes.page(found)
 
@@ -354,11 +249,11 @@ class Portal:
 
     def update_reuse(self, reuse: str, changes: Mapping[str, Any]) -> RemotePage:
         """Change only these fields."""
-        return self._page("PUT", f"/api/1/reuses/{_part(reuse)}/", changes)
+        return self._page("PUT", f"/api/1/reuses/{part(reuse)}/", changes)
 
     def attach(self, reuse: str, dataset: DatasetId) -> RemotePage:
         """Say that the reuse uses this dataset; once is enough, twice does no harm."""
-        path = f"/api/1/reuses/{_part(reuse)}/datasets/"
+        path = f"/api/1/reuses/{part(reuse)}/datasets/"
         return self._page("POST", path, {"class": "Dataset", "id": dataset})
 
     def _page(self, method: str, path: str, document: Mapping[str, Any]) -> RemotePage:
@@ -369,11 +264,11 @@ class Portal:
 
     def resources(self, dataset: DatasetId) -> tuple[RemoteResource, ...]:
         """All its resources, page after page, newest first; read again if they change meanwhile."""
-        path = f"/api/2/datasets/{_part(dataset)}/resources/"
+        path = f"/api/2/datasets/{part(dataset)}/resources/"
         for _ in range(1 + _REREADS):
             found: dict[ResourceId, RemoteResource] = {}
             totals = set()
-            for page in self._pages(path, {}):
+            for page in self._calls.pages(path, {}):
                 totals.add(page["total"])
                 for body in page["data"]:
                     resource = shapes.resource(body)
@@ -386,7 +281,7 @@ class Portal:
 
     def resource(self, dataset: DatasetId, resource: ResourceId) -> RemoteResource:
         """One resource; raises NotThere."""
-        path = f"/api/1/datasets/{_part(dataset)}/resources/{_part(resource)}/"
+        path = f"/api/1/datasets/{part(dataset)}/resources/{part(resource)}/"
         return shapes.resource(self._calls.read(path))
 
     def upload(
@@ -428,7 +323,7 @@ class Portal:
         before_last_byte: Callable[[], None],
     ) -> RemoteResource:
         form = FileForm(source, fingerprint, name, before_last_byte, expect=self._calls.expect)
-        with self._names.alone(dataset, name):
+        with self._turns.alone(dataset, name):
             found = self._calls.written(
                 "POST", path, form, silence=self._silence(dataset, fingerprint.size)
             )
@@ -473,7 +368,7 @@ class Portal:
         self, dataset: DatasetId, resource: ResourceId | None, parcel: Parcel, name: str
     ) -> RemoteResource:
         """Have the parts put together, which publishes the file. Raises OutcomeUnknown."""
-        with self._names.alone(dataset, name):
+        with self._turns.alone(dataset, name):
             found = parts.assemble(
                 self._calls,
                 _upload_path(dataset, resource),
@@ -491,7 +386,7 @@ class Portal:
         identity: Identity | None = None,
     ) -> RemoteResource:
         """Write the words that are said, and our identity if given; other extras are kept."""
-        path = f"/api/1/datasets/{_part(dataset)}/resources/{_part(resource)}/"
+        path = f"/api/1/datasets/{part(dataset)}/resources/{part(resource)}/"
         document = shapes.fields(words)
         if identity is not None:
             with self._lock:
@@ -505,7 +400,7 @@ class Portal:
 
     def identify(self, dataset: DatasetId, resource: ResourceId, identity: Identity) -> None:
         """Merge our identity into the resource's extras; freshness does not move."""
-        path = f"/api/2/datasets/{_part(dataset)}/resources/{_part(resource)}/extras/"
+        path = f"/api/2/datasets/{part(dataset)}/resources/{part(resource)}/extras/"
         self._merge(path, shapes.extras(identity), dataset)
 
     def _merge(self, path: str, extras: Mapping[str, Any], dataset: DatasetId) -> None:
@@ -518,97 +413,10 @@ class Portal:
 
     def withdraw(self, dataset: DatasetId, resource: ResourceId) -> None:
         """Delete the resource; raises NotThere when it is gone already."""
-        path = f"/api/1/datasets/{_part(dataset)}/resources/{_part(resource)}/"
+        path = f"/api/1/datasets/{part(dataset)}/resources/{part(resource)}/"
         self._calls.write("DELETE", path, silence=self._silence(dataset))
 
-    # ---------------------------------------------------------------------------- what is served
-
-    def serves(self, resource: RemoteResource, *, bytes_too: bool = True) -> str | None:
-        """None when its permalink leads to its url and that has its size, else why not.
-
-        Without ``bytes_too`` the file server is not asked: one request less. Raises
-        PortalUnreachable when the portal itself does not answer; a file server elsewhere that does
-        not is a reason among others.
-        """
-        try:
-            return self._led(resource) or (self._given(resource) if bytes_too else None)
-        except PortalUnreachable as error:
-            if error.exchange is None or self._calls.ours(error.exchange.url):
-                raise
-            return error.message
-
-    def _led(self, resource: RemoteResource) -> str | None:
-        """Why the permalink does not lead to the file; None when it does."""
-        answer = self._calls.ask("HEAD", resource.permalink)
-        if not 300 <= answer.status < 400:
-            return f"the permalink {resource.permalink} answers {answer.status}, not a redirection"
-        target = joined(resource.permalink, answer.headers.get("Location", ""))
-        if target != resource.url:
-            return f"the permalink {resource.permalink} leads to {target}, not to {resource.url}"
-        return None
-
-    def _given(self, resource: RemoteResource) -> str | None:
-        """Why the file server does not give the file; None when it does."""
-        answer = self._calls.ask("HEAD", resource.url)
-        status, headers = answer.status, answer.headers
-        if status == 405:
-            response, _ = self._calls.stream(resource.url)
-            status, headers = response.status_code, response.headers
-            response.close()
-        if status != 200:
-            return f"{resource.url} answers {status}"
-        length = headers.get("Content-Length")
-        if resource.size is None or length is None or headers.get("Content-Encoding"):
-            return None
-        if not length.isdecimal() or int(length) != resource.size:
-            return f"{resource.url} is {length} bytes long, not {resource.size}"
-        return None
-
-    def fetch(self, resource: RemoteResource) -> Iterator[bytes]:
-        """The bytes that the public gets at the resource's permalink."""
-        url = resource.permalink
-        for _ in range(_HOPS):
-            response, exchange = self._calls.stream(url)
-            trouble = None
-            with response:
-                status = response.status_code
-                if status == 200:
-                    try:
-                        yield from response.iter_content(BLOCK)
-                    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError):
-                        trouble = exchange
-                    else:
-                        return
-            if trouble:
-                raise PortalUnreachable(f"the download of {exchange.url} broke", exchange=exchange)
-            if not 300 <= status < 400 or "Location" not in response.headers:
-                self._calls.refuse(Answer(status, response.headers, b"", exchange), wrote=False)
-            url = joined(url, response.headers["Location"])
-        raise PortalRefused(f"{resource.permalink} is redirected for ever")
-
-    def fetch_sha1(self, resource: RemoteResource) -> str:
-        """The sha1 of the bytes that the public gets at the resource's permalink."""
-        digest = hashlib.sha1(usedforsecurity=False)
-        for block in self.fetch(resource):
-            digest.update(block)
-        return digest.hexdigest()
-
     # ------------------------------------------------------------------------------------ pieces
-
-    def _pages(self, path: str, query: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
-        """Every page of a v2 list.
-
-        ``next_page`` only says whether there is one: its address is the server's idea of itself,
-        where the key must not follow it.
-        """
-        number = 1
-        while True:
-            asked = urlencode({**query, "page": number, "page_size": _PAGE})
-            page = self._calls.read(f"{path}?{asked}")
-            yield page
-            if not page.get("next_page"):
-                return
-            number += 1
 
     def _silence(self, dataset: DatasetId | None = None, size: int = 0) -> float:
         with self._lock:
@@ -616,56 +424,9 @@ class Portal:
         return self._timeouts.for_write(size, count)
 
 
-class _Names:
-    """Keeps uploads of one name to one dataset more than a second apart.
-
-    udata's storage path is made of the name and the second (portal-facts §6.6): of two in one
-    second, the later fails. The second is the portal's, taken when its application first sees the
-    request, behind whatever buffers; only the end of the earlier upload is surely later than that.
-    """
-
-    def __init__(self, monotonic: Callable[[], float], sleep: Callable[[float], None]) -> None:
-        self._monotonic = monotonic
-        self._sleep = sleep
-        self._ended: dict[tuple[DatasetId, str], float] = {}
-        self._lock = threading.Lock()
-
-    def alone(self, dataset: DatasetId, name: str) -> _Turn:
-        return _Turn(self, (dataset, name))
-
-    def enter(self, key: tuple[DatasetId, str]) -> None:
-        with self._lock:
-            now = self._monotonic()
-            self._ended = {one: at for one, at in self._ended.items() if at + _APART > now}
-            left = self._ended.get(key, now - _APART) + _APART - now
-        if left > 0:
-            self._sleep(left)
-
-    def leave(self, key: tuple[DatasetId, str]) -> None:
-        with self._lock:
-            self._ended[key] = self._monotonic()
-
-
-class _Turn:
-    def __init__(self, names: _Names, key: tuple[DatasetId, str]) -> None:
-        self._names = names
-        self._key = key
-
-    def __enter__(self) -> None:
-        self._names.enter(self._key)
-
-    def __exit__(self, *_: object) -> None:
-        self._names.leave(self._key)
-
-
 def _upload_path(dataset: DatasetId, resource: ResourceId | None) -> str:
-    where = "" if resource is None else f"resources/{_part(resource)}/"
-    return f"/api/1/datasets/{_part(dataset)}/{where}upload/"
-
-
-def _part(value: str) -> str:
-    """A value as one part of a path."""
-    return quote(value, safe="")
+    where = "" if resource is None else f"resources/{part(resource)}/"
+    return f"/api/1/datasets/{part(dataset)}/{where}upload/"
 
 
 def _strict(private: object) -> bool:

@@ -138,7 +138,7 @@ def test_withdraws_once(portal: Sandbox, dataset: str, api: Api) -> None:
 
 
 def test_reads_every_page(portal: Sandbox, dataset: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("publisher_daemon.portal.client._PAGE", 2)
+    monkeypatch.setattr("publisher_daemon.portal.calls._PAGE", 2)
     ours = client(portal)
     created = [put(ours, dataset, name=f"{number}.csv").id for number in range(5)]
 
@@ -329,7 +329,7 @@ def test_every_call_is_one_the_portal_documents(portal: Sandbox, dataset: str, a
     ours.attach(made.id, home)
     ours.withdraw(home, created.id)
     ours.delete_dataset(ours.create_dataset(f"Documenté {time.time()}", "D", private=True).id)
-    public = {name for name in vars(Portal) if not name.startswith("_")}
+    public = {name for name in dir(Portal) if not name.startswith("_")}
     # parts go where uploads go; the others are no calls of the API, or made of those above
     apart = {"put_part", "assemble", "url", "close", "server_date", "document", "resolve", "fetch",
              "fetch_sha1"}  # fmt: skip
