@@ -39,6 +39,9 @@ from publisher_daemon.portal.turns import Turns
 from publisher_daemon.portal.vocabularies import Vocabularies
 
 _REREADS = 3
+#: seconds for which the extras in an upload's answer are taken for those of the resource: other
+#: programs write theirs some time after (portal-facts §15.6)
+_FRESH = 2.0
 
 
 class Portal(Vocabularies, Served):
@@ -79,8 +82,9 @@ class Portal(Vocabularies, Served):
         self._lock = threading.Lock()
         #: how many resources each dataset has, as last seen: writes take longer with each
         self._counts: dict[DatasetId, int] = {}
-        #: extras of the resources just written, for ``describe`` to keep
-        self._extras: dict[ResourceId, Mapping[str, Any]] = {}
+        self._monotonic = monotonic
+        #: when, and with which extras, a resource was just written, for ``describe`` to keep
+        self._extras: dict[ResourceId, tuple[float, Mapping[str, Any]]] = {}
 
     def __repr__(self) -> str:
         return f"Portal({self._calls.base!r})"
@@ -333,7 +337,7 @@ class Portal(Vocabularies, Served):
         body = _document(found)
         resource = shapes.resource(body)
         with self._lock:
-            self._extras[resource.id] = body.get("extras") or {}
+            self._extras[resource.id] = self._monotonic(), body.get("extras") or {}
         return resource
 
     def put_part(  # noqa: PLR0917 - the promise in reconcile has it so
@@ -390,8 +394,8 @@ class Portal(Vocabularies, Served):
         document = shapes.fields(words)
         if identity is not None:
             with self._lock:
-                extras = self._extras.pop(resource, None)
-            if extras is None:
+                written_at, extras = self._extras.pop(resource, (float("-inf"), {}))
+            if self._monotonic() - written_at > _FRESH:
                 # sent extras replace all (portal-facts §9.5): other people's are sent back
                 extras = self._calls.read(path).get("extras") or {}
             document["extras"] = {**extras, **shapes.extras(identity)}

@@ -22,7 +22,7 @@ from publisher_daemon.errors import (
     SourceChanged,
 )
 from publisher_daemon.model import DatasetId, Identity, RemoteResource, ResourceId, Words
-from publisher_daemon.portal import Portal
+from publisher_daemon.portal import Portal, Timeouts
 
 if TYPE_CHECKING:
     from colleague import Api
@@ -122,6 +122,38 @@ def test_identifies_without_moving_the_dates(portal: Sandbox, dataset: str, api:
     assert after["extras"]["publisher-daemon:x"] == "y"
 
 
+def test_extras_written_after_an_upload_are_not_undone_by_its_description(
+    portal: Sandbox, dataset: str, api: Api
+) -> None:
+    now = [0.0]
+    ours, home = client(portal, monotonic=lambda: now[0]), DatasetId(dataset)
+    created = put(ours, dataset)
+    # as any other program may, some seconds after an upload
+    api.json(
+        "PUT",
+        f"2/datasets/{dataset}/resources/{created.id}/extras/",
+        payload={"theirs": "kept"},
+    )
+    now[0] += 3.0
+
+    ours.describe(home, created.id, Words(title="A"), Identity("air", "a.csv", "00" * 20))
+
+    found = api.resource(dataset, created.id)["extras"]
+    assert found["theirs"] == "kept"
+    assert found["publisher-daemon:path"] == "a.csv"
+
+
+def test_extras_that_the_portal_does_not_keep_are_no_success(portal: Sandbox, dataset: str) -> None:
+    ours, home = client(portal), DatasetId(dataset)
+    created = put(ours, dataset)
+    portal.faults([{"match": "PUT /api/2/.*/extras/", "status": 200, "body": {}, "times": 2}])
+
+    with pytest.raises(OutcomeUnknown, match="publisher-daemon:path"):
+        ours.identify(home, created.id, Identity("air", "a.csv", "00" * 20))
+    with pytest.raises(OutcomeUnknown, match="publisher-daemon:x"):
+        ours.identify_dataset(home, {"publisher-daemon:x": "y"})
+
+
 def test_withdraws_once(portal: Sandbox, dataset: str, api: Api) -> None:
     ours, home = client(portal), DatasetId(dataset)
     created = put(ours, dataset)
@@ -165,7 +197,14 @@ def test_an_update_keeps_what_the_portal_would_wipe(
 
 @pytest.mark.parametrize(
     "changes",
-    [{"resources": []}, {"owner": "x"}, {"organization": "x"}, {"private": None}, {"private": ""}],
+    [
+        {"resources": []},
+        {"owner": "x"},
+        {"organization": "x"},
+        {"private": None},
+        {"private": ""},
+        {"private": "false"},
+    ],
 )
 def test_refuses_dangerous_updates(
     portal: Sandbox, dataset: str, changes: dict[str, object]
@@ -222,6 +261,37 @@ def test_says_why_the_key_is_refused(portal: Sandbox, label: str | None, said: s
 
     with pytest.raises(CredentialRefused, match=said):
         ours.whoami()
+
+
+def test_each_client_acts_with_its_own_key_whoever_asked_before(
+    portal: Sandbox, dataset: str
+) -> None:
+    theirs, ours = client(portal, "stranger"), client(portal)
+
+    for _ in range(2):
+        assert ours.whoami().email == "prod@example.org"
+        assert theirs.whoami().email == "stranger@example.org"
+    with pytest.raises(PortalRefused, match="403"):
+        put(theirs, dataset)
+    # the portal's cookie would let a key that was revoked meanwhile go on
+    with pytest.raises(CredentialRefused, match="Revoked"):
+        client(portal, "revoked").whoami()
+
+
+def test_a_write_is_given_more_time_for_each_resource_of_its_dataset(
+    portal: Sandbox, dataset: str
+) -> None:
+    waits: list[float] = []
+    ours = client(portal, timeouts=Timeouts(per_resource=100.0), on_wait=waits.append)
+    home = DatasetId(dataset)
+    created = put(ours, dataset, name="a.csv")
+    put(ours, dataset, name="b.csv")
+
+    ours.resources(home)
+    waits.clear()
+    ours.describe(home, created.id, Words(title="A"))
+
+    assert waits == [Timeouts().answer + 2 * 100.0]
 
 
 def test_a_stranger_is_refused(portal: Sandbox, dataset: str) -> None:

@@ -97,6 +97,40 @@ def test_both_languages_have_the_same_headings(english: str, french: str) -> Non
     assert levels(english) == levels(french)
 
 
+def test_each_trap_of_the_portal_has_tests_that_exist() -> None:
+    page = (ROOT / "docs" / "reference" / "portal.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")]
+    numbered = {
+        int(row[0]): re.findall(r"`(test_\w+)`", row[-1]) for row in rows if row[0].isdigit()
+    }
+    written = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+
+    assert sorted(numbered) == list(range(1, 31))
+    assert [number for number, names in numbered.items() if not names] == []
+    assert {name for names in numbered.values() for name in names} - written == set()
+
+
+def test_the_picture_of_the_architecture_is_what_the_build_enforces() -> None:
+    picture = FENCE.search((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"))
+    assert picture is not None
+    drawn = re.findall(r"^\d\w? +(\w+(?: \| \w+)*)", picture[2], re.MULTILINE)
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    rooms, _ = pyproject["tool"]["importlinter"]["contracts"]
+    package = ROOT / "publisher_daemon"
+    there = {path.stem for path in package.glob("*.py")} | {
+        path.parent.name for path in package.glob("*/__init__.py")
+    }
+
+    assert [set(one.split(" | ")) for one in drawn] == [
+        set(one.split(" | ")) for one in rooms["layers"]
+    ]
+    assert {room for one in drawn for room in one.split(" | ")} == there - {"__init__"}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_every_make_target_named_exists(page: Path) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import unicodedata
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from colleague import Api
 from launcher import Sandbox
 from producer import Producer
 from proxy import Proxy
+from sources import fingerprint
 from waiting import wait_until
 
 
@@ -34,6 +36,12 @@ def test_a_new_file_becomes_a_resource_with_its_bytes_title_and_link(
     assert file["url"] == found["latest"]
     assert found["title"] == "qualité de l'air 2026.csv"
     assert found["checksum"] == {"type": "sha1", "value": sha1}
+    # extras are public: neither where the folder is nor whose it is
+    assert found["extras"] == {
+        "publisher-daemon:folder": producer.folder.name,
+        "publisher-daemon:path": "qualité de l'air 2026.csv",
+        "publisher-daemon:sha1": sha1,
+    }
     assert api.download(found) == "jour;valeur\n1;é\n".encode()
 
 
@@ -338,7 +346,12 @@ def test_an_empty_file_is_held_with_a_reason(producer: Producer, api: Api) -> No
 
 @pytest.mark.parametrize(
     ("which", "words"),
-    [("deleted", "deleted"), ("archived", "archived"), ("other", "may not edit")],
+    [
+        ("deleted", "deleted"),
+        ("archived", "archived"),
+        ("harvested", "harvester"),
+        ("other", "may not edit"),
+    ],
 )
 def test_a_dataset_that_cannot_take_files_is_held_before_any_upload(
     producer: Producer, api: Api, portal: Sandbox, which: str, words: str
@@ -381,6 +394,41 @@ def test_a_slug_is_resolved_once_and_follows_the_dataset(producer: Producer, api
     producer.once()
 
     assert only(api, identifier)["checksum"]["value"] == sha1
+
+
+def test_one_dataset_is_written_to_by_one_request_at_a_time(
+    distant: Producer, api: Api, proxy: Proxy
+) -> None:
+    at_work: list[int] = []
+    together: list[int] = []
+
+    def begin() -> None:
+        at_work.append(1)
+        together.append(len(at_work))
+
+    def holds(wanted: set[str]) -> bool:
+        return set(api.sha1s(distant.dataset).values()) == wanted
+
+    proxy.rule("^(POST|PUT|DELETE) ", on_request=begin, on_reply=at_work.pop, delay=0.1)
+    other = distant.home / "autre"
+    other.mkdir()
+    distant.settings["workers"] = "4"
+    distant.more = (
+        f'[[folders]]\npath = "{other}"\ndataset = "{distant.dataset}"\nquiet = "300ms"\n'
+        f'[[datasets]]\nid = "{distant.dataset}"\nfrequency = "daily"\n'
+    )
+    with distant.start():
+        for content in ("avant", "apres"):
+            for place, name in ((distant.folder, "a"), (distant.folder, "b"), (other, "c")):
+                (place / f"{name}.csv").write_text(content + name)
+            distant.call("refresh")
+            wanted = {fingerprint(f"{content}{name}".encode()).sha1 for name in "abc"}
+            wait_until(partial(holds, wanted), 30, "all published")
+
+    assert api.dataset(distant.dataset)["frequency"] == "daily"
+    # three creations and three replacements, their words, the page
+    assert len(together) >= 3 + 3 + 6 + 1
+    assert max(together) == 1
 
 
 def test_the_service_publishes_replaces_and_stops(producer: Producer, api: Api) -> None:

@@ -217,20 +217,28 @@ def test_a_refused_publication_is_not_told_as_done_and_a_lost_one_is(
     assert api.dataset(distant.dataset)["private"] is False
 
 
-def test_an_answer_that_says_public_is_an_alarm(
-    distant: Producer, api: Api, proxy: Proxy, portal: Sandbox
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ({"private": False}, "PUBLIC"),
+        ({"frequency": "weekly"}, "did not keep what was written: frequency"),
+    ],
+)
+def test_an_answer_that_says_otherwise_than_was_written_is_an_alarm(
+    distant: Producer, proxy: Proxy, portal: Sandbox, answer: dict[str, object], told: str
 ) -> None:
     distant.dataset = portal.new_dataset(private=True)
     page(distant, 'frequency = "daily"')
-    body = json.dumps(api.dataset(distant.dataset) | {"private": False}).encode()
+    meant = portal.call("GET", f"1/datasets/{distant.dataset}/") | {"frequency": "daily"}
+    body = json.dumps(meant | answer).encode()
     proxy.rule(
         "PUT /api/1/datasets/", status=200, after=True, body=body, content_type="application/json"
     )
 
     (done,) = distant.ask("refresh", code=1)["datasets"]
 
-    assert "PUBLIC" in done["trouble"]
-    assert "PUBLIC" in distant.call("status").stdout
+    assert told in done["trouble"]
+    assert told in distant.call("status").stdout
 
 
 def test_a_dataset_that_a_colleague_publishes_is_told(

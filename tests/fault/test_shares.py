@@ -78,6 +78,29 @@ def test_what_another_machine_writes_is_found_by_looking(
         assert {row["size"] for row in history if row["size"]} == {60}
 
 
+def test_a_state_directory_on_a_share_is_refused_with_what_is_right(
+    producer: Producer, there: Path
+) -> None:
+    state = producer.folder / "state"
+    assert there.is_dir()
+    producer.settings["state_dir"] = f'"{state}"'
+    (producer.home / "autre").mkdir()
+    producer.folder_settings["path"] = f'"{producer.home / "autre"}"'
+
+    findings = producer.ask("check", code=1)["findings"]
+    ran = producer.call("run")
+
+    (finding,) = [one for one in findings if one["level"] == "error"]
+    assert finding["code"] == "state.on_a_share"
+    line = producer.config.read_text().splitlines().index(f'state_dir = "{state}"') + 1
+    assert finding["where"] == f"{producer.config}:{line}"
+    assert f"{state} is on a network share (fuse.sshfs)" in finding["what"]
+    assert "a directory on a local disk, like /var/lib/publisher-daemon" in finding["right"]
+    assert ran.returncode != 0
+    assert "network share" in ran.stderr
+    assert not state.exists()
+
+
 @pytest.mark.parametrize("observe", ["events", "polling"])
 def test_observe_is_obeyed(producer: Producer, there: Path, observe: str) -> None:
     producer.folder_settings["observe"] = f'"{observe}"'

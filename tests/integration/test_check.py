@@ -471,6 +471,8 @@ def test_a_wrong_clock_is_told_with_how_much(
 
     (finding,) = [each for each in findings if each.code == "portal.clock"]
     assert (finding.level, words in finding.what) == (level, True)
+    assert finding.where == line_of(producer, "url =")
+    assert "timedatectl set-ntp true" in finding.right
 
 
 # ---------------------------------------------------------------------------------------- datasets
@@ -481,6 +483,7 @@ def test_a_wrong_clock_is_told_with_how_much(
     [
         ("deleted", "dataset.deleted", "Restore it"),
         ("archived", "dataset.archived", "out of the archive"),
+        ("harvested", "dataset.harvested", "Publish at its source"),
         ("other", "dataset.no_right", "administrator of “Autre organisation” must add prod@"),
         ("otherpriv", "dataset.not_found", "if it is private"),
     ],
@@ -495,21 +498,6 @@ def test_a_dataset_that_cannot_be_fed_is_told_with_what_to_do(
     assert finding["level"] == "error"
     assert finding["where"] == line_of(producer, "dataset =")
     assert words in finding["right"]
-
-
-def test_a_harvested_dataset_is_told(producer: Producer, portal: Sandbox, api: Api) -> None:
-    shown = api.json("GET", f"2/datasets/{producer.dataset}/")
-    portal.faults(
-        [
-            {
-                "match": f"GET /api/2/datasets/{producer.dataset}/$",
-                "status": 200,
-                "body": shown | {"harvest": {"domain": "source.example.org"}},
-            }
-        ]
-    )
-
-    assert "harvester" in found(producer, "dataset.harvested", exits=1)["what"]
 
 
 def test_a_dataset_of_very_many_resources_is_told(

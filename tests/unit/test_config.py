@@ -280,6 +280,7 @@ def test_a_wrong_folder_setting_says_what_would_be_right(
     ("line", "says"),
     [
         ('private = "true"', "true or false, without quotes"),
+        ('private = "false"', "true or false, without quotes"),
         ("private = 1", "true or false, without quotes"),
         ('refresh = "0 6 * *"', "five fields"),
         ('refresh = "0 6 31 2 *"', "its day-of-month cannot be “31”"),

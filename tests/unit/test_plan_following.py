@@ -49,6 +49,13 @@ def test_does_nothing_when_nothing_differs() -> None:
     assert result == Plan()
 
 
+def test_dates_decide_nothing_that_the_portal_writes_in_two_precisions() -> None:
+    dates = ("2026-11-21T08:00:00.123456+00:00", "2026-11-21T08:00:00.123+00:00", "2031-01-01", "")
+    for date in dates:
+        shown = resource(source=identity(), created_at=date, last_modified=date)
+        assert decide(source(), entries=(entry(),), resources=(shown,)) == Plan()
+
+
 def test_sends_nothing_when_only_the_stat_changed() -> None:
     known = entry(stamp=stamp_of("touched"))
 

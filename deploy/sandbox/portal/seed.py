@@ -19,7 +19,11 @@ from application import build
 from lifeline import end_with
 from udata.core.api_token.models import ApiToken  # type: ignore[import-not-found]
 from udata.core.contact_point.models import ContactPoint  # type: ignore[import-not-found]
-from udata.core.dataset.models import Dataset, License  # type: ignore[import-not-found]
+from udata.core.dataset.models import (  # type: ignore[import-not-found]
+    Dataset,
+    HarvestDatasetMetadata,
+    License,
+)
 from udata.core.organization.models import Member, Organization  # type: ignore[import-not-found]
 from udata.core.user.models import Role, datastore  # type: ignore[import-not-found]
 
@@ -94,6 +98,12 @@ def fill() -> dict[str, Any]:
     seed.dataset("priv", "Jeu privé", organization=ville, private=True)
     seed.dataset("deleted", "Jeu supprimé", organization=ville, deleted=seed.now)
     seed.dataset("archived", "Jeu archivé", organization=ville, archived=seed.now)
+    seed.dataset(
+        "harvested",
+        "Jeu moissonné",
+        organization=ville,
+        harvest=HarvestDatasetMetadata(backend="DCAT", domain="source.example.org"),
+    )
     seed.dataset("other", "Jeu autre orga", organization=autre)
     seed.dataset("otherpriv", "Jeu privé autre orga", organization=autre, private=True)
     contact = ContactPoint(
