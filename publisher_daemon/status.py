@@ -175,6 +175,7 @@ def _learned(facts: DatasetFacts) -> dict[str, object]:
         "late": facts.late,
         "views": facts.views,
         "downloads": facts.downloads,
+        "months": list(facts.months),
         "drifts": list(facts.drifts),
         "held_fields": list(facts.held_fields),
         "resource_words": list(facts.resource_words),

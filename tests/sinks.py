@@ -53,10 +53,11 @@ class MailSink:
 
 
 class HttpSink:
-    """Remembers every request; answers ``status``."""
+    """Remembers every request; answers ``status`` and ``body``."""
 
-    def __init__(self, status: int = 200) -> None:
+    def __init__(self, status: int = 200, body: bytes = b"") -> None:
         self.status = status
+        self.body = body
         self.requests: list[tuple[str, str, str]] = []
         self.heads: list[dict[str, str]] = []
         sink = self
@@ -68,8 +69,9 @@ class HttpSink:
                 sink.heads.append(dict(self.headers.items()))
                 sink.requests.append((self.command, self.path, body))
                 self.send_response(sink.status)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", str(len(sink.body)))
                 self.end_headers()
+                self.wfile.write(sink.body)
 
             do_POST = do_GET  # noqa: N815 - http.server's name
 

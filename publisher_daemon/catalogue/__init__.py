@@ -16,7 +16,13 @@ from publisher_daemon.catalogue._computing import (
     widest,
     without_values,
 )
-from publisher_daemon.catalogue._merging import Change, Held, MetadataPlan, plan_metadata
+from publisher_daemon.catalogue._merging import (
+    Change,
+    Held,
+    MetadataPlan,
+    plan_metadata,
+    tag_slug,
+)
 from publisher_daemon.catalogue._quality import analysis_words, late_words, missing_points
 
 __all__ = [
@@ -33,6 +39,7 @@ __all__ = [
     "late_words",
     "missing_points",
     "plan_metadata",
+    "tag_slug",
     "widest",
     "without_values",
 ]

@@ -232,7 +232,7 @@ def _as_stored(name: str, value: Any) -> Any:
     if name in _TEXTS:
         return str(value).replace("\r\n", "\n").strip()
     if name == "tags":
-        return sorted({slug for tag in value if (slug := _slug(str(tag)))})
+        return sorted({slug for tag in value if (slug := tag_slug(str(tag)))})
     if name in {"license", "frequency", "organization"}:
         return value.get("id") if isinstance(value, Mapping) else value
     if name in {"frequency_date", "temporal_coverage.start", "temporal_coverage.end"}:
@@ -246,6 +246,6 @@ def _as_stored(name: str, value: Any) -> Any:
     return value
 
 
-def _slug(tag: str) -> str:
+def tag_slug(tag: str) -> str:
     """A tag as the portal slugs it (portal-facts §3.1)."""
     return re.sub(r"[^a-z0-9]+", "-", anyascii(tag).lower().replace("'", "")).strip("-")

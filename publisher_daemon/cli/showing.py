@@ -153,6 +153,9 @@ def _show_page(facts: DatasetFacts) -> None:
         say(f"  quality on the portal: {facts.quality:.0%}")
     if facts.views or facts.downloads:
         say(f"  visits: {facts.views or 0}; downloads: {facts.downloads or 0}")
+    for counted in facts.months[:2]:
+        month, visits, downloads = (counted[key] for key in ("month", "visits", "downloads"))
+        say(f"      in {month}: {visits} visits, {downloads} downloads")
     for missing in facts.missing:
         say(f"      to earn a point: {missing}")
     if facts.late:

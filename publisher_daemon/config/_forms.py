@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 from datetime import date, datetime
 from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from publisher_daemon import cron, expect, windows
-from publisher_daemon.catalogue import computed_names
+from publisher_daemon.catalogue import computed_names, tag_slug
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
@@ -40,6 +41,14 @@ FREQUENCIES = (
     "bidecennial", "tridecennial", "punctual", "irregular", "never", "notPlanned", "other",
     "unknown",
 )  # fmt: skip
+#: names of former versions of udata, which it still takes but never shows
+_FORMER_FREQUENCIES = {
+    "realtime": "continuous",
+    "fourTimesADay": "severalTimesADay",
+    "fourTimesAWeek": "other",
+    "fortnighly": "biweekly",
+    "biannual": "semiannual",
+}
 
 
 def looks_like_dataset_id(text: str) -> bool:
@@ -163,6 +172,8 @@ def _resource(value: str) -> str:
 def _frequency(value: str) -> str:
     if value not in FREQUENCIES:
         by_case = {known.lower(): known for known in FREQUENCIES}
+        # a near word must not stand for one whose meaning is known: "biannual" is not "annual"
+        by_case |= {former.lower(): new for former, new in _FORMER_FREQUENCIES.items()}
         near = get_close_matches(value.lower(), by_case, n=1)
         meant = f'Did you mean "{by_case[near[0]]}"? ' if near else ""
         raise ValueError(
@@ -315,6 +326,18 @@ def _web(value: str) -> str:
     return value
 
 
+def _metrics_api(value: str) -> str:
+    if value not in {"auto", "off"}:
+        try:
+            _split(value, ("https", "http"))
+        except ValueError:
+            raise ValueError(
+                'is neither "auto" nor "off" nor an address. Write for example '
+                '"https://metric-api.data.gouv.fr/api"'
+            ) from None
+    return value.rstrip("/")
+
+
 def _match(value: str) -> str:
     left = _PART.sub("", value)
     if "{" in left or "}" in left:
@@ -343,7 +366,30 @@ def _keep(value: str) -> str:
 def _tag(value: str) -> str:
     if not 3 <= len(value) <= 96 or "," in value:
         raise ValueError("is not a tag the portal takes. Write 3 to 96 characters, without a comma")
+    kept = tag_slug(value)
+    if not 3 <= len(kept) <= 96:
+        # it would refuse the dataset, or drop the tag: and with the last one all that were there
+        raise ValueError(
+            f"leaves “{kept}” once the portal has taken away what is neither letter nor digit. "
+            "Write a tag that leaves 3 to 96 characters"
+        )
     return value
+
+
+def _extras(value: dict[str, Any]) -> dict[str, Any]:
+    if not _is_json(value):
+        raise ValueError(
+            "holds a number that JSON has no word for, so it cannot be sent. Leave out inf and nan"
+        )
+    return value
+
+
+def _is_json(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_json, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_json, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _marker(value: str) -> str:
@@ -375,8 +421,10 @@ Contact = Annotated[SecretStr, AfterValidator(_contactable)]
 Heartbeat = Annotated[SecretStr, AfterValidator(_beats)]
 Listen = Annotated[str, AfterValidator(_listen)]
 PromFile = Annotated[Path, BeforeValidator(_path), AfterValidator(_prom)]
+MetricsApi = Annotated[str, AfterValidator(_metrics_api)]
 Match = Annotated[str, Field(min_length=1), AfterValidator(_match)]
 Hours = Annotated[str, AfterValidator(_hours)]
 Keep = Annotated[str, AfterValidator(_keep)]
 Tag = Annotated[str, AfterValidator(_tag)]
+Extras = Annotated[dict[str, Any], AfterValidator(_extras)]
 Marker = Annotated[str, AfterValidator(_marker)]

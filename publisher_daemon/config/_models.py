@@ -26,6 +26,7 @@ from publisher_daemon.config._forms import (
     Duration,
     DurationOrZero,
     Expect,
+    Extras,
     Frequency,
     Heartbeat,
     Hours,
@@ -33,6 +34,7 @@ from publisher_daemon.config._forms import (
     Listen,
     Marker,
     Match,
+    MetricsApi,
     ObjectId,
     PartSize,
     PathText,
@@ -56,6 +58,8 @@ _Title = Annotated[str, Field(min_length=1, max_length=350)]
 _Description = Annotated[str, Field(min_length=1, max_length=100_000)]
 
 
+#: the portals whose visits are counted by a service of their own
+_METRICS_SERVICES = {"https://www.data.gouv.fr": "https://metric-api.data.gouv.fr/api"}
 #: what of a folder decides nothing about its files
 _UNDECISIVE: Any = {"expect": True, "answer_dir": True, "resources": {"__all__": {"expect"}}}
 #: a part of an address as long as this may be a token
@@ -83,6 +87,14 @@ class PortalSettings(_Section):
     proxy: Proxy | None = None
     part_size: PartSize = 4 * 2**20
     longest_request: Duration = 900.0
+    metrics_api: MetricsApi = "auto"
+
+    @property
+    def metrics_url(self) -> str | None:
+        """Where visits are counted by month; None where nothing counts them."""
+        if self.metrics_api != "auto":
+            return None if self.metrics_api == "off" else self.metrics_api
+        return _METRICS_SERVICES.get(self.url)
 
 
 class DaemonSettings(_Section):
@@ -336,7 +348,7 @@ class DatasetSettings(PageSettings):
     contact_points: tuple[ObjectId, ...] | None = None
     # strict: the portal reads null, "" and "false" as "make it public" (portal facts, §3)
     private: StrictBool | None = None
-    extras: dict[str, Any] | None = None
+    extras: Extras | None = None
 
     @property
     def name(self) -> str:

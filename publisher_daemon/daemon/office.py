@@ -279,7 +279,8 @@ def remember(office: Office, report: Report) -> None:
     before = office.ledger.datasets().get(report.dataset)
     facts = before or DatasetFacts(report.dataset)
     if found is not None:
-        late = late_words(found.raw)
+        # it was read before: what was published since is the update that was missing
+        late = None if report.published else late_words(found.raw)
         if late and late != facts.late:
             log.warning("dataset.delayed", dataset=found.id, why=late)
         facts = replace(facts, title=found.title, page=found.page, slug=found.slug, late=late)

@@ -37,6 +37,8 @@ class DatasetFacts:
     reuses: int | None = None
     views: int | None = None
     downloads: int | None = None
+    #: the last months, newest first: {"month", "visits", "downloads"}; empty where nobody counts
+    months: tuple[Mapping[str, object], ...] = ()
     #: fields a colleague changed and that stay so: {"field", "ours", "theirs"}
     drifts: tuple[Mapping[str, object], ...] = ()
     #: fields that wait for a person: the same, and "why"

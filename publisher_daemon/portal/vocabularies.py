@@ -53,10 +53,10 @@ class Vocabularies:
             and isinstance(one.get("schema_url"), str)
         }
 
-    def document(self, url: str) -> bytes:
+    def document(self, url: str, *, silence: float | None = None) -> bytes:
         """What is at a public address, which may be another site's: it never gets the key."""
         for _ in range(HOPS):
-            answer = self._calls.ask("GET", url)
+            answer = self._calls.ask("GET", url, silence=silence)
             location = answer.headers.get("Location")
             if not 300 <= answer.status < 400 or location is None:
                 break

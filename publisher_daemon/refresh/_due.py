@@ -35,6 +35,7 @@ from publisher_daemon.reconcile.pages import (
     lane_of_organization,
     lane_of_reuse,
 )
+from publisher_daemon.refresh._audience import Audience
 from publisher_daemon.refresh._files import FactsOfFiles
 from publisher_daemon.schedule import next_refresh
 
@@ -69,6 +70,7 @@ class Refreshes:
         self._clock = clock
         self._keep = keep
         self._answers = ErrorAnswers(ledger, clock)
+        self._audience = Audience(portal, settings.portal.metrics_url, clock)
         self._files = FactsOfFiles(ledger, folders, clock)
         self._pinned = pinned
         self._said = lanes_of(settings, pinned)
@@ -209,6 +211,8 @@ class Refreshes:
         quality, metrics = raw.get("quality"), raw.get("metrics")
         score = quality.get("score") if isinstance(quality, Mapping) else None
         counts = metrics if isinstance(metrics, Mapping) else {}
+        # a private dataset is nobody else's business
+        months = None if shown.private else self._audience.of(shown.id)
         facts = replace(
             before,
             title=shown.title,
@@ -224,6 +228,7 @@ class Refreshes:
             reuses=_count(counts.get("reuses")),
             views=_count(counts.get("views")),
             downloads=_count(counts.get("resources_downloads")),
+            months=before.months if months is None else months,
         )
         if (facts.quality, facts.missing) != (before.quality, before.missing):
             log.info(

@@ -10,6 +10,7 @@ from colleague import Api
 from launcher import Sandbox
 from producer import Producer, events
 from proxy import Proxy
+from sinks import HttpSink
 
 from publisher_daemon.ledger import Ledger
 from publisher_daemon.model import DatasetId
@@ -337,7 +338,7 @@ def test_what_both_changed_of_a_resource_stays_in_status_until_it_is_decided(
     resource = producer.once()["a.csv"]["resource_id"]
     api.edit_resource(producer.dataset, resource, description="Deux.")
     said("Trois.")
-    producer.once(code=None)
+    producer.once(code=1)
 
     (view,) = producer.ask("status", code=1)["datasets"]
     (word,) = view["resource_words"]
@@ -364,27 +365,63 @@ def test_a_resources_description_may_be_a_file_with_parts_of_its_name(
     assert found["description"] == "# Mesures 2024\n\nValidées."
 
 
-def test_what_the_portals_analysis_found_is_told_and_shown(
-    distant: Producer, api: Api, proxy: Proxy
+def test_lateness_and_what_the_portals_analysis_found_are_told_and_shown(
+    producer: Producer, api: Api
 ) -> None:
-    page(distant, 'frequency = "daily"')
-    distant.drop("a.csv", b"a\n1\n")
-    distant.once()
-    path = f"2/datasets/{distant.dataset}/resources/"
-    listed = api.json("GET", f"{path}?page=1&page_size=100")
-    # only the portal's own crawler may write these extras
-    listed["data"][0]["extras"] |= {"analysis:parsing:error": "no header"}
-    body = json.dumps(listed).encode()
-    proxy.rule(f"GET /api/{path}", status=200, body=body, content_type="application/json")
+    page(producer, 'frequency = "weekly"')
+    link = {
+        "title": "Lien",
+        "type": "main",
+        "filetype": "remote",
+        "url": "https://example.org/a.csv",
+    }
+    found = api.json("POST", f"1/datasets/{producer.dataset}/resources/", payload=link)
+    # what the portal's crawler writes, by the way it does
+    api.json(
+        "PUT",
+        f"2/datasets/{producer.dataset}/resources/{found['id']}/extras/",
+        token="sysadmin",
+        payload={"analysis:last-modified-at": "2020-01-01T00:00:00", "analysis:error": "too large"},
+    )
+    producer.ask("refresh", code=0)  # the frequency: the portal counts anew
 
-    done = distant.call("refresh")
-    proxy.clear()
-    (view,) = distant.ask("status", code=0)["datasets"]
+    done = producer.call("refresh")
+    (view,) = producer.ask("status", code=0)["datasets"]
+    producer.drop("a.csv", b"a\n1\n")
+    producer.once()
+    (after,) = producer.ask("status", code=0)["datasets"]
 
-    (told,) = events(done.stderr, "resource.criticised")
-    assert "no header" in told["why"]
-    assert view["file_problems"][0]["title"] == "a.csv"
-    assert "no preview (no header)" in distant.call("status").stdout
+    assert "last update was on 2020-01-01" in view["late"]
+    assert "update it as often as it says, or say another `frequency`" in view["quality_missing"]
+    assert "too large" in events(done.stderr, "resource.criticised")[0]["why"]
+    assert view["file_problems"][0]["title"] == "Lien"
+    assert "no preview" in producer.call("status").stdout
+    assert after["late"] is None
+
+
+def test_visits_are_read_where_they_are_counted_and_nothing_else_hangs_on_it(
+    producer: Producer, api: Api
+) -> None:
+    page(producer, 'frequency = "daily"')
+    months = [
+        {"metric_month": "2026-09", "monthly_visit": 7, "monthly_download_resource": None},
+        {"metric_month": "2026-10", "monthly_visit": 120, "monthly_download_resource": 44},
+    ]
+    with HttpSink(body=json.dumps({"data": months, "meta": {"total": 2}}).encode()) as service:
+        producer.portal_settings["metrics_api"] = f'"http://127.0.0.1:{service.port}/api/"'
+        producer.ask("refresh", code=0)
+        shown = producer.call("status").stdout
+        service.status = 503
+        producer.ask("refresh", code=0)
+        api.edit_dataset(producer.dataset, private=True)
+        producer.ask("refresh", code=0)
+    (view,) = producer.ask("status", code=0)["datasets"]
+
+    (_, path, _), _ = service.requests
+    assert path.startswith(f"/api/datasets/data/?dataset_id__exact={producer.dataset}&")
+    assert all("X-Api-Key" not in head.title() for sent in service.heads for head in sent)
+    assert "in 2026-10: 120 visits, 44 downloads" in shown
+    assert view["months"][1] == {"month": "2026-09", "visits": 7, "downloads": 0}
 
 
 # ------------------------------------------------------------------------------ computed values
