@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -21,6 +22,7 @@ from publisher_daemon.alerts import unusable
 from publisher_daemon.catalogue import Facts, late_words, without_values
 from publisher_daemon.config import DatasetSettings, Settings, looks_like_dataset_id
 from publisher_daemon.daemon.inspecting import inspecting
+from publisher_daemon.daemon.opening import open_ledger, open_versions
 from publisher_daemon.errors import (
     ConfigInvalid,
     Exchange,
@@ -40,7 +42,9 @@ from publisher_daemon.reconcile.flowing import Transfers
 from publisher_daemon.reconcile.metadata import Refreshed
 from publisher_daemon.refresh import Refreshes
 from publisher_daemon.schemas import Schemas
-from publisher_daemon.versions import Versions
+
+if TYPE_CHECKING:
+    from publisher_daemon.metrics.numbers import Metrics
 
 log = structlog.get_logger(__name__)
 
@@ -119,9 +123,13 @@ class Vocabulary:
             self._ledger.cache_put("extensions", json.dumps(sorted(self._extensions)), now)
 
 
-def now() -> float:
-    """The wall clock, in UTC seconds."""
-    return time.time()
+def metrics_of(settings: Settings) -> Metrics | None:
+    """What counts, where numbers are wanted."""
+    if not settings.metrics.wanted:
+        return None
+    from publisher_daemon.metrics.numbers import Metrics  # noqa: PLC0415 - only where it is wanted
+
+    return Metrics(time.time)
 
 
 def open_portal(
@@ -358,28 +366,6 @@ def _keep_presence(folder: Folder, watch: Watch, ledger: Ledger) -> None:
     found = folder.identity
     if found is not None and found != ledger.presence(watch.dataset, watch.name):
         ledger.remember_presence(watch.dataset, watch.name, found)
-
-
-def open_versions(settings: Settings) -> Versions:
-    """What was published before, and is kept."""
-    daemon = settings.daemon
-    return Versions(
-        daemon.state_dir,
-        quota=daemon.versions_quota,
-        age=daemon.keep_versions,
-        clock=time.time,
-    )
-
-
-@contextmanager
-def open_ledger(settings: Settings) -> Iterator[Ledger]:
-    """The ledger, with the one-instance lock held; raises LedgerBusy, LedgerBroken."""
-    ledger = Ledger(settings.daemon.state_dir)
-    try:
-        with ledger.lock():
-            yield ledger
-    finally:
-        ledger.close()
 
 
 @contextmanager

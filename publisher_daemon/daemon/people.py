@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from typing import TYPE_CHECKING
 
 from publisher_daemon.alerts import (
     Bounds,
@@ -18,8 +19,10 @@ from publisher_daemon.alerts import (
 from publisher_daemon.daemon.concerns import Looking
 from publisher_daemon.daemon.office import Office
 from publisher_daemon.log import redact
-from publisher_daemon.metrics import Metrics
 from publisher_daemon.words import Words
+
+if TYPE_CHECKING:
+    from publisher_daemon.metrics.numbers import Metrics
 
 #: The name under which the ledger keeps what people were told.
 KEPT = "alerts"

@@ -16,11 +16,11 @@ from publisher_daemon.daemon.office import (
     Office,
     build,
     make_pass,
+    metrics_of,
     on_signals,
-    open_ledger,
-    open_versions,
 )
-from publisher_daemon.daemon.once import OK, SOMETHING_WRONG
+from publisher_daemon.daemon.one_pass import OK, SOMETHING_WRONG
+from publisher_daemon.daemon.opening import open_ledger, open_versions
 from publisher_daemon.daemon.progress import ProgressTeller
 from publisher_daemon.daemon.signs import Signs
 from publisher_daemon.daemon.telling import Teller
@@ -34,10 +34,9 @@ from publisher_daemon.errors import (
 )
 from publisher_daemon.health import Notifier, Pulse
 from publisher_daemon.ledger import Ledger
-from publisher_daemon.metrics import Metrics
 from publisher_daemon.model import DatasetId, Hint, Reason, Report
 from publisher_daemon.reconcile.flowing import Transfers
-from publisher_daemon.schedule import Schedule
+from publisher_daemon.schedule.running import Schedule
 from publisher_daemon.wakeups import Wake, Wakeups
 from publisher_daemon.watcher import Watcher
 
@@ -91,7 +90,7 @@ class Daemon:
         self._lanes = Wakeups(time.monotonic)
         #: when a configuration that needs the portal is tried again
         self._reload_at = float("inf")
-        self._metrics = Metrics(time.time) if settings.metrics.wanted else None
+        self._metrics = metrics_of(settings)
 
     def run(self) -> int:
         """Serve until SIGTERM; returns the exit code."""
@@ -167,8 +166,7 @@ class Daemon:
         self._notifier.reloading(time.monotonic_ns() // 1000)
         try:
             settings = self._reload()
-            if settings.metrics.wanted and self._metrics is None:
-                self._metrics = Metrics(time.time)
+            self._metrics = self._metrics or metrics_of(settings)
             office = self._built(settings)
         except PortalError as error:
             # the last good one goes on serving: it needs no answer to go on

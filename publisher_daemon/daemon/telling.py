@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -16,9 +17,13 @@ from publisher_daemon.daemon.office import Office
 from publisher_daemon.daemon.people import People
 from publisher_daemon.errors import LedgerBroken, PortalError
 from publisher_daemon.health import TOO_OLD, Heartbeat
-from publisher_daemon.metrics import Metrics, Now, Page, WatchNow
+from publisher_daemon.metrics import Now, WatchNow
 from publisher_daemon.model import Report
-from publisher_daemon.watcher import WatchHealth
+
+if TYPE_CHECKING:
+    from publisher_daemon.metrics.numbers import Metrics
+    from publisher_daemon.metrics.page import Page
+    from publisher_daemon.watcher import WatchHealth
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +84,8 @@ class Teller:
         """Listen, and make rounds until ``stop``."""
         listen = self._office.settings.metrics.listen
         if self._metrics is not None and listen is not None:
+            from publisher_daemon.metrics.page import Page  # noqa: PLC0415 - only where it is wanted
+
             self._page = Page(listen, self._metrics.text, self._alive, self._ready)
             self._page.start()
         self._thread = threading.Thread(target=self._rounds, name="teller", daemon=True)

@@ -1,6 +1,8 @@
-"""Counts what the service does, for Prometheus: a page on loopback, or a file for node-exporter."""
+"""Counts what the service does, for Prometheus: a page on loopback, or a file for node-exporter.
 
-from publisher_daemon.metrics.numbers import Metrics, Now, WatchNow
-from publisher_daemon.metrics.page import Page, address
+``numbers`` and ``page`` load Prometheus' client: only where numbers are wanted.
+"""
 
-__all__ = ["Metrics", "Now", "Page", "WatchNow", "address"]
+from publisher_daemon.metrics.values import Now, WatchNow
+
+__all__ = ["Now", "WatchNow"]

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -21,43 +20,15 @@ from prometheus_client.registry import Collector
 
 from publisher_daemon import __version__
 from publisher_daemon.errors import Exchange, LedgerBroken
-from publisher_daemon.model import DatasetId, Report, State
+from publisher_daemon.metrics.values import Now, Place
+from publisher_daemon.model import Report, State
 
 log = structlog.get_logger(__name__)
 
-#: (dataset, the folder's name)
-Place = tuple[DatasetId, str]
 #: From an odd kilobyte on a good day to a gigabyte over an office line, in seconds.
 _BUCKETS = (0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 _PLACE = ("dataset", "folder")
 _TOLD = (State.PENDING, State.HELD, State.FAILED)
-
-
-@dataclass(frozen=True, slots=True)
-class WatchNow:
-    """How one folder is watched now."""
-
-    dataset: DatasetId
-    folder: str
-    mode: str
-    losses: int
-
-
-@dataclass(frozen=True, slots=True)
-class Now:
-    """What is asked for at each look."""
-
-    #: how many files stand where, by folder and state, and since when the oldest of them does
-    standings: Mapping[tuple[Place, State], tuple[int, float]] = field(default_factory=dict)
-    places: tuple[Place, ...] = ()
-    circuit_open: bool = False
-    key_refused: bool = False
-    #: when the key ends; None: never, or not known
-    key_ends: float | None = None
-    watches: tuple[WatchNow, ...] = ()
-    #: the expected files that did not come, by folder
-    missing: Mapping[Place, int] = field(default_factory=dict)
-    ledger_bytes: int | None = None
 
 
 class Metrics:

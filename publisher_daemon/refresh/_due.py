@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -26,7 +27,6 @@ from publisher_daemon.errors import ConfigInvalid, PortalError, PortalRefused
 from publisher_daemon.folder import Folder
 from publisher_daemon.ledger import DatasetFacts, Ledger
 from publisher_daemon.model import DatasetId, RemoteDataset, RemotePage
-from publisher_daemon.portal import Portal
 from publisher_daemon.reconcile.answers import ErrorAnswers
 from publisher_daemon.reconcile.metadata import Refreshed, Refresher, Wish
 from publisher_daemon.reconcile.pages import (
@@ -38,6 +38,9 @@ from publisher_daemon.reconcile.pages import (
 from publisher_daemon.refresh._audience import Audience
 from publisher_daemon.refresh._files import FactsOfFiles
 from publisher_daemon.schedule import next_refresh
+
+if TYPE_CHECKING:
+    from publisher_daemon.portal import Portal
 
 log = structlog.get_logger(__name__)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import checking, remembering, rescan, sending, small
+from bench import checking, remembering, rescan, resting, sending, small
 from bench.table import Measure
 
 MEASURES = (
@@ -14,5 +14,6 @@ MEASURES = (
     Measure("small", "Many small files to a real udata", small.to_a_portal, whole_only=True),
     Measure("ledger", "What is remembered of a million files", remembering.a_million),
     Measure("rescan", "A folder in which nothing changed", rescan.unchanged),
+    Measure("rest", "The service when nothing happens", resting.at_rest, whole_only=True),
     Measure("million", "A million files unchanged", rescan.unchanged_million, whole_only=True),
 )

@@ -22,7 +22,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from proxy import Proxy
 from waiting import wait_until
 
-from publisher_daemon.metrics import Metrics, Now, WatchNow
+from publisher_daemon.metrics import Now, WatchNow
+from publisher_daemon.metrics.numbers import Metrics
 from publisher_daemon.model import DatasetId, State
 
 MONITORING = Path(__file__).resolve().parents[2] / "deploy" / "monitoring"

@@ -11,7 +11,8 @@ from waiting import wait_until
 from publisher_daemon import cron
 from publisher_daemon.errors import ConfigInvalid
 from publisher_daemon.model import DatasetId, Reason
-from publisher_daemon.schedule import Schedule, next_cron, next_refresh
+from publisher_daemon.schedule import next_cron, next_refresh
+from publisher_daemon.schedule.running import Schedule
 
 PARIS = "Europe/Paris"
 DATASET = DatasetId("5bbb6d6cff66bd4dc17bfd5a")

@@ -1,14 +1,12 @@
 """Turns clock times into wakes (APScheduler, memory job store).
 
 Cron lines are read by ``cron``, as cron(5) means them: APScheduler's own parser numbers the days
-differently. Two hundred datasets with the same line come one after the other, each at its own
-moment of the same minute.
+differently.
 """
 
 from __future__ import annotations
 
 import random
-import zlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -16,32 +14,8 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from publisher_daemon import cron
-from publisher_daemon.errors import ConfigInvalid
 from publisher_daemon.model import DatasetId, Reason
-
-
-def next_cron(line: str, after: float, timezone: str) -> float:
-    """The first instant after ``after`` (UTC seconds) that the cron line names in that timezone."""
-    try:
-        return cron.next_time(line, after, timezone)
-    except cron.CronError as error:
-        raise ConfigInvalid(f"“{line}” {error}.") from error
-
-
-#: the datasets of one cron line come one after the other within so many seconds
-SPREAD = 60.0
-
-
-def moment(dataset: DatasetId, spread: float = SPREAD) -> float:
-    """The moment of this dataset after the one its line names; the same at each start."""
-    return zlib.crc32(dataset.encode("utf-8", "replace")) / 2**32 * spread
-
-
-def next_refresh(dataset: DatasetId, line: str, after: float, timezone: str) -> float:
-    """When the line's next time after ``after`` comes for this dataset, its moment included."""
-    later = moment(dataset)
-    return next_cron(line, after - later, timezone) + later
+from publisher_daemon.schedule import SPREAD, moment, next_cron
 
 
 class _Cron(BaseTrigger):  # type: ignore[misc]  # APScheduler is untyped

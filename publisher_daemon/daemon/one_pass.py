@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import structlog
 
 from publisher_daemon.config import Settings
-from publisher_daemon.daemon.office import Office, build, make_pass, on_signals, open_ledger
+from publisher_daemon.daemon.office import Office, build, make_pass, metrics_of, on_signals
+from publisher_daemon.daemon.opening import open_ledger
 from publisher_daemon.daemon.progress import ProgressTeller
 from publisher_daemon.daemon.telling import Teller
 from publisher_daemon.errors import LedgerBroken
-from publisher_daemon.metrics import Metrics
 from publisher_daemon.model import DatasetId, Reason, Report, State
 from publisher_daemon.reconcile.flowing import Transfers
 from publisher_daemon.wakeups import Wakeups
@@ -34,7 +34,7 @@ def once(
     """One complete pass over every dataset, files given time to settle; returns the exit code."""
     stop = threading.Event()
     transfers = Transfers() if transfers is None else transfers
-    metrics = Metrics(time.time) if settings.metrics.wanted else None
+    metrics = metrics_of(settings)
     with open_ledger(settings) as ledger, on_signals(stop.set):
         office = build(
             settings,
