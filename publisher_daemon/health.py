@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -98,17 +99,23 @@ class Pulse:
         return self._monotonic() - at - silence
 
 
+class Notice(Protocol):
+    """What is posted: a named tuple, which is cheap to compare with the one before."""
+
+    def _asdict(self) -> dict[str, object]: ...
+
+
 class Noticeboard:
     """A file in the state directory that says how the running service watches each folder."""
 
     def __init__(self, state_dir: Path, clock: Callable[[], float] = time.time) -> None:
         self._path = state_dir / "watches.json"
         self._heartbeat = Heartbeat(state_dir, clock)
-        self._posted: Sequence[Mapping[str, object]] | None = None
+        self._posted: Sequence[Notice] | None = None
         self._clock = clock
         self._next = float("-inf")
 
-    def post(self, look: Callable[[], list[Mapping[str, object]]]) -> None:
+    def post(self, look: Callable[[], Sequence[Notice]]) -> None:
         """Look, now and then, and write what changed; a full disk costs the news, nothing else."""
         now = self._clock()
         if self._next - POST_EVERY <= now < self._next:
@@ -118,8 +125,9 @@ class Noticeboard:
         if notices == self._posted:
             return
         fresh = self._path.with_suffix(".new")
+        told = json.dumps([notice._asdict() for notice in notices])
         with contextlib.suppress(OSError):
-            fresh.write_text(json.dumps(notices), encoding="utf-8")
+            fresh.write_text(told, encoding="utf-8")
             fresh.replace(self._path)
             self._posted = notices
 

@@ -47,7 +47,7 @@ class Signs:
         if not self.all_get_on(workers):
             return
         self._heartbeat.beat()
-        self._board.post(lambda: [health._asdict() for health in watching()])
+        self._board.post(watching)
         watchdog = self._notifier.watchdog
         if watchdog is not None and now - self._fed >= watchdog:
             self._fed = now

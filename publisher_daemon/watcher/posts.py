@@ -74,6 +74,9 @@ class Post:
         self._sign_every = sign_every
         #: set: tend it now
         self.hurry = threading.Event()
+        #: something was mounted: another kind of file system may stand there
+        self._unsure = True
+        self._polls = False
         #: set: the first attempt to watch is over
         self.stands = threading.Event()
         self._at_work_since: float | None = None
@@ -153,6 +156,11 @@ class Post:
             and (not thoroughly or self._observer.is_whole())
         )
 
+    def look_again(self) -> None:
+        """Tend it now, and find out what kind of file system stands there."""
+        self._unsure = True
+        self.hurry.set()
+
     def serve(self, stop: threading.Event) -> None:
         """Watch until told to stop, tend it when told to hurry, and leave nothing behind."""
         try:
@@ -190,7 +198,11 @@ class Post:
         if self._mode != "events" and now >= self._poll_at:
             self._poll_at = self._next_poll()
             self.look_at_everything()
-        if self._wants_polling():
+        if self._unsure:
+            # reads the whole table of mounts: not for every sign of life
+            self._unsure = False
+            self._polls = self._wants_polling()
+        if self._polls:
             if self._mode != "polling":
                 # a share was mounted here: its events would tell of this machine's changes only
                 self._drop()
@@ -305,6 +317,7 @@ class Post:
         self._generation += 1
         generation = self._generation
         self._lost = self._partial = None
+        self._unsure = True
         self._built_at = self._monotonic()
         self._echo, self._sign_sent = Echo(), None
         self._sign_at = self._monotonic()

@@ -24,6 +24,8 @@ Wake = Callable[[DatasetId, str, frozenset[str] | None, frozenset[str]], None]
 GATHER = 0.005
 #: Each watch is looked at this often, and tended if it does not seem well.
 TICK = 2.0
+#: Of more watches than this, each round looks at a part.
+AT_ONCE = 50
 #: Every so many rounds the watching threads are looked at too.
 THOROUGHLY = 5
 #: A watch makes a sign of life this often, and all of them together one in so many seconds.
@@ -97,7 +99,7 @@ class Watcher:
     def check(self) -> None:
         """Tend every watch now; the watcher does so by itself all the time."""
         for post in self._posts:
-            post.hurry.set()
+            post.look_again()
 
     def _begin(self, name: str, work: Callable[[], None]) -> None:
         def until_stopped() -> None:
@@ -112,12 +114,15 @@ class Watcher:
 
     def _go_round(self) -> None:
         """Have those tended that need it: a hundred that do not cost less than one that wakes."""
-        number = 0
+        number, groups = 0, max(1, -(-len(self._posts) // AT_ONCE))
         while not self._stop.wait(self._tick):
             number += 1
-            moved, thoroughly = self._mounts.changed(), number % THOROUGHLY == 0
-            for post in self._posts:
-                if moved or not post.is_steady(thoroughly=thoroughly):
+            if self._mounts.changed():
+                self.check()
+                continue
+            thoroughly = number // groups % THOROUGHLY == 0
+            for post in self._posts[number % groups :: groups]:
+                if not post.is_steady(thoroughly=thoroughly):
                     post.hurry.set()
 
     def _hand_on(self) -> None:
