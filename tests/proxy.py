@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import io
 import os
 import re
 import socket
@@ -52,12 +53,18 @@ class Rule:
     match: str
     #: how many requests it applies to; None: all
     times: int | None = None
+    #: how many requests that match go by before
+    skip: int = 0
     #: relay so many bytes of the request's body, then cut both connections
     cut_after: int | None = None
     #: let the portal do the work, then cut without a reply
     lose_reply: bool = False
     #: send the reply's head and so many bytes of its body, then cut
     truncate_reply: int | None = None
+    #: what goes back on the wire instead of the portal's whole reply, head and body
+    mangle: Callable[[bytes], bytes] | None = None
+    #: with ``mangle``: then end the connection
+    hang_up: bool = False
     #: cut with a reset (RST) rather than an end of stream
     reset: bool = False
     #: seconds to wait before the request goes to the portal, and before the reply goes back
@@ -154,10 +161,12 @@ class Proxy:
         with self._lock:
             self._recorded.clear()
 
-    def rule(self, match: str, **what: Any) -> None:
-        """Add a rule; the first that matches and is not used up applies."""
+    def rule(self, match: str, **what: Any) -> Callable[[], bool]:
+        """Add a rule; the first that matches and is not used up applies. Tells whether it did."""
+        rule, met = Rule(match, **what), [0]
         with self._lock:
-            self._rules.append((Rule(match, **what), [0]))
+            self._rules.append((rule, met))
+        return lambda: met[0] > rule.skip
 
     def clear(self) -> None:
         """Drop all the rules."""
@@ -173,10 +182,12 @@ class Proxy:
     def apply(self, line: str) -> Rule:
         """Return the rule for this request, and count its use."""
         with self._lock:
-            for rule, used in self._rules:
-                if re.search(rule.match, line) and (rule.times is None or used[0] < rule.times):
-                    used[0] += 1
-                    return rule
+            for rule, met in self._rules:
+                used_up = rule.times is not None and met[0] >= rule.skip + rule.times
+                if re.search(rule.match, line) and not used_up:
+                    met[0] += 1
+                    if met[0] > rule.skip:
+                        return rule
         return Rule(match="")
 
     def relaying(self, match: str) -> bool:
@@ -291,7 +302,10 @@ class _Relay(BaseHTTPRequestHandler):
                     raise _Cut
                 if rule.status is None:
                     time.sleep(rule.delay_reply)
-                    self._pass_on(reply, rule)
+                    if rule.mangle is None:
+                        self._pass_on(reply, rule)
+                    else:
+                        self._mangled(reply, rule, rule.mangle)
                     return
                 reply.read()
         time.sleep(rule.delay_reply)
@@ -390,6 +404,19 @@ class _Relay(BaseHTTPRequestHandler):
         if rule.truncate_reply is not None:
             raise _Cut
         self._status = reply.status
+
+    def _mangled(
+        self, reply: http.client.HTTPResponse, rule: Rule, mangle: Callable[[bytes], bytes]
+    ) -> None:
+        wire, whole = self.wfile, io.BytesIO()
+        self.wfile = whole
+        try:
+            self._pass_on(reply, rule)
+        finally:
+            self.wfile = wire
+        self.wfile.write(mangle(whole.getvalue()))
+        if rule.hang_up:
+            raise _Cut
 
     def _answer(
         self, status: int | None, headers: Mapping[str, str], body: bytes, kind: str

@@ -33,6 +33,8 @@ from publisher_daemon.errors import ConfigInvalid
 from publisher_daemon.portal.body import Block, Outgoing
 
 _RECEIVE = 65536
+#: how long, in seconds, an answer is waited for once sending has failed
+_LAST_WORDS = 5.0
 #: an answer's head larger than this is not an answer
 _MAX_HEAD = 1024 * 1024
 
@@ -217,6 +219,9 @@ class _Listening:
         sock = self.sock
         if self._received:
             self.sock = _Resumed(sock, self._received)
+        if self._broken is not None:
+            # what waits is there at once; a network that failed may leave the socket silent
+            self.timeout = _LAST_WORDS
         try:
             return super().getresponse()  # type: ignore[misc]  # a mixin
         except (OSError, urllib3.exceptions.HTTPError) as error:

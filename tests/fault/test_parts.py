@@ -342,7 +342,7 @@ def test_killed_at_every_step_the_parts_converge(
     number, killed = 1, 0
     while True:
         producer.drop("a.csv", content(number))
-        if not broken_at(producer, "once", call, "signal=SIGKILL", number):
+        if not broken_at(producer, ("once",), call, "signal=SIGKILL", number):
             break
         killed += 1
         number += stride

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from colleague import Api
 from launcher import Sandbox
+from mishaps import FAULTS, REFUSALS
+from passes import Adopting, Moving, Publishing, Refreshing
 from producer import Producer
 from proxy import Proxy
 from waiting import wait_until
@@ -15,41 +18,40 @@ from waiting import wait_until
 UPLOAD = "POST .*/upload/$"
 WORDS = "PUT .*/resources/"
 
-#: what goes wrong, as a rule of the proxy; each of them once
-FAULTS: dict[str, dict[str, Any]] = {
-    "the reply is lost after the work": {"lose_reply": True},
-    "the reply is lost by a reset": {"lose_reply": True, "reset": True},
-    "the reply is cut short": {"truncate_reply": 20},
-    "500 that did the work": {"status": 500, "after": True},
-    "500 that did nothing": {"status": 500},
-    "502 page that did the work": {"status": 502, "after": True},
-    "502 page that did nothing": {"status": 502},
-    "503 page": {"status": 503},
-    "504 page that did the work": {"status": 504, "after": True},
-    "429 with Retry-After": {"status": 429, "headers": {"Retry-After": "1"}},
-    "200 that is no JSON": {"status": 200, "body": b"<html>ok</html>", "after": True},
-    "200 that is half JSON": {
-        "status": 200,
-        "body": b'{"id": "12',
-        "content_type": "application/json",
-        "after": True,
-    },
-    "cut before the body": {"cut_after": 0},
-    "cut in the body": {"cut_after": 150},
-    "reset in the body": {"cut_after": 150, "reset": True},
-}
-#: what every operation meets; a new file meets the others too, and `make storm` lets all meet all
-UNLIKE = {
+#: the more a pass asks, the more there is to break; a pass that asks more never ends
+REQUESTS = 30
+
+
+def met(table: Iterable[str], *in_short: str) -> list[Any]:
+    """Every fault of a table; only those named are met by `make test`, all by `make storm`."""
+    return [
+        fault if fault in in_short else pytest.param(fault, marks=pytest.mark.storm)
+        for fault in table
+    ]
+
+
+#: what each kind of write meets in `make test`, unlike each other
+UNLIKE = (
     "the reply is lost by a reset",
     "500 that did the work",
     "502 page that did nothing",
     "429 with Retry-After",
     "200 that is half JSON",
     "reset in the body",
-}
-EITHER = [
-    fault if fault in UNLIKE else pytest.param(fault, marks=pytest.mark.storm) for fault in FAULTS
-]
+)
+#: …and what a new file meets besides
+NEW = (
+    "the reply is lost after the work",
+    "the reply is cut short",
+    "the reply is longer than it says",
+    "the reply ends within a chunk",
+    "the reply comes after hints",
+    "500 that did nothing",
+    "503 page",
+    "200 with nothing that did the work",
+    "cut before the body",
+)
+REFUSED = ("302 to another origin", "401", "404", "413 page", "423")
 
 
 @pytest.fixture
@@ -77,7 +79,7 @@ def check_world(producer: Producer, api: Api, contents: dict[str, bytes], sha1s:
         assert api.download(one) == contents[one["title"]]
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", met(FAULTS, *UNLIKE, *NEW))
 def test_a_new_file_is_there_once(producer: Producer, api: Api, proxy: Proxy, fault: str) -> None:
     sha1 = producer.drop("a.csv", b"a;b\n" * 100)
     proxy.rule(UPLOAD, times=1, **FAULTS[fault])
@@ -87,7 +89,7 @@ def test_a_new_file_is_there_once(producer: Producer, api: Api, proxy: Proxy, fa
     check_world(producer, api, {"a.csv": b"a;b\n" * 100}, {sha1})
 
 
-@pytest.mark.parametrize("fault", EITHER)
+@pytest.mark.parametrize("fault", met(FAULTS, *UNLIKE))
 def test_a_replacement_is_there_once_with_its_words(
     producer: Producer, api: Api, proxy: Proxy, fault: str
 ) -> None:
@@ -103,7 +105,7 @@ def test_a_replacement_is_there_once_with_its_words(
     check_world(producer, api, {"Son titre": b"c;d\n" * 100}, {sha1})
 
 
-@pytest.mark.parametrize("fault", EITHER)
+@pytest.mark.parametrize("fault", met(FAULTS, *UNLIKE))
 def test_the_title_is_put_back_whatever_happens_to_the_request(
     producer: Producer, api: Api, proxy: Proxy, fault: str
 ) -> None:
@@ -120,19 +122,7 @@ def test_the_title_is_put_back_whatever_happens_to_the_request(
     check_world(producer, api, {"É 1.csv": b"x"}, {sha1})
 
 
-#: what the portal refuses, as itself or as what stands before it; each of them once
-REFUSALS: dict[str, dict[str, Any]] = {
-    "401": {"status": 401, "body": b'{"message": "no"}', "content_type": "application/json"},
-    "403": {"status": 403, "body": b'{"message": "no"}', "content_type": "application/json"},
-    "404": {"status": 404, "body": b'{"message": "none"}', "content_type": "application/json"},
-    "410": {"status": 410, "body": b'{"message": "gone"}', "content_type": "application/json"},
-    "413 page": {"status": 413},
-    "415": {"status": 415, "body": b'{"message": "no"}', "content_type": "application/json"},
-    "423": {"status": 423, "body": b'{"message": "closed"}', "content_type": "application/json"},
-}
-
-
-@pytest.mark.parametrize("refusal", REFUSALS)
+@pytest.mark.parametrize("refusal", met(REFUSALS, *REFUSED))
 @pytest.mark.parametrize("request_", [UPLOAD, WORDS])
 def test_what_is_refused_is_told_and_goes_once_a_person_asks(
     producer: Producer, api: Api, proxy: Proxy, request_: str, refusal: str
@@ -152,6 +142,52 @@ def test_what_is_refused_is_told_and_goes_once_a_person_asks(
     file = converge(producer, "É 1.csv")
     assert file["resource_id"] == first["resource_id"]
     check_world(producer, api, {"É 1.csv": b"apres"}, {sha1})
+
+
+def break_each_request(
+    producer: Producer, proxy: Proxy, world: Publishing, fault: dict[str, Any], *, stride: int
+) -> None:
+    """Break the first request of a pass, the next one of another pass…; all is right after each."""
+    world.begin(REQUESTS // stride)
+    for run, at in enumerate(range(0, REQUESTS, stride), start=1):
+        world.change(run)
+        struck = proxy.rule("", skip=at, times=1, **fault)
+        told = producer.call(*world.command)
+        proxy.clear()
+        if told.returncode != 0 and not struck():
+            pytest.fail(f"nothing was broken: {told.stdout}{told.stderr}")
+        if told.returncode != 0 and world.command[0] == "adopt":
+            told = producer.call(*world.command)  # the person who asked asks again
+        wait_until(lambda: producer.call("retry", "--yes").returncode == 0, 30, "all is well")
+        try:
+            world.check()
+        except AssertionError as wrong:
+            wrong.add_note(f"request {at} of {world.command} was broken")
+            raise
+        if not struck():
+            assert run > 2, "the test broke nothing"
+            return
+    pytest.fail("it never ends by itself")
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("world", "fault", "stride"),
+    [
+        (Moving, "the reply is lost after the work", 4),
+        *(
+            pytest.param(world, fault, 1, marks=pytest.mark.storm)
+            for world in (Publishing, Moving, Adopting, Refreshing)
+            for fault in (*FAULTS, *REFUSALS)
+        ),
+    ],
+)
+def test_whatever_happens_to_any_one_request_of_a_pass_the_world_is_right(  # noqa: PLR0917 - a table of cases
+    producer: Producer, api: Api, proxy: Proxy, world: type[Publishing], fault: str, stride: int
+) -> None:
+    break_each_request(
+        producer, proxy, world(producer, api), (FAULTS | REFUSALS)[fault], stride=stride
+    )
 
 
 def test_a_reset_at_any_byte_of_an_upload_changes_nothing_else(

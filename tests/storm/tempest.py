@@ -25,6 +25,7 @@ from typing import Any
 
 from colleague import Api
 from launcher import Sandbox
+from mishaps import FAULTS, REFUSALS
 from producer import Producer, Service, files_of
 from proxy import Proxy
 
@@ -40,34 +41,8 @@ REQUESTS = {
     "link": r"(GET|HEAD) .*/(datasets/r|s/resources)/",
     "any": r"",
 }
-_PAGE = b"<html><body><h1>Something went wrong</h1></body></html>"
 #: what may happen to it, as a rule of the proxy
-FAULTS: dict[str, dict[str, Any]] = {
-    "reply lost": {"lose_reply": True},
-    "reply lost by a reset": {"lose_reply": True, "reset": True},
-    "reply cut short": {"truncate_reply": 20},
-    "500 done": {"status": 500, "after": True},
-    "500 not done": {"status": 500},
-    "502 done": {"status": 502, "after": True},
-    "502 not done": {"status": 502},
-    "503": {"status": 503, "body": _PAGE},
-    "504 done": {"status": 504, "after": True},
-    "429": {"status": 429, "headers": {"Retry-After": "1"}},
-    "423": {"status": 423, "body": b'{"message": "read only"}', "content_type": "application/json"},
-    "401": {"status": 401, "body": b'{"message": "no"}', "content_type": "application/json"},
-    "403": {"status": 403, "body": b'{"message": "no"}', "content_type": "application/json"},
-    "404": {"status": 404, "body": b'{"message": "no"}', "content_type": "application/json"},
-    "410": {"status": 410, "body": b'{"message": "gone"}', "content_type": "application/json"},
-    "413": {"status": 413, "body": _PAGE},
-    "no JSON": {"status": 200, "body": b"<html>ok</html>", "after": True},
-    "half JSON": {
-        "status": 200, "body": b'{"id": "12', "content_type": "application/json", "after": True,
-    },
-    "cut before the body": {"cut_after": 0},
-    "cut in the body": {"cut_after": 150},
-    "reset in the body": {"cut_after": 150, "reset": True},
-    "slow reply": {"delay_reply": 0.4},
-}  # fmt: skip
+TRAPS = FAULTS | REFUSALS
 NAMES = ("a.csv", "É été.csv", "sous dossier/b.csv", "c.json", "d.csv", "profond/x/y/é.csv")
 SIZES = (1, 40, 1000, 70_000, 600_000)
 #: more than the sockets between hold: such a file is still being read while it goes
@@ -318,10 +293,10 @@ class Tempest:
     def _set_a_trap(self) -> None:
         kind = self._random.choice((*REQUESTS, "create", "create", "replace", "replace"))
         if self._random.random() < 0.5:
-            fault = self._random.choice(list(FAULTS))
+            fault = self._random.choice(list(TRAPS))
             times = self._random.choice((1, 1, 2))
             self._tell(f"trap: {kind}: {fault} × {times}")
-            self._proxy.rule(REQUESTS[kind], times=times, **FAULTS[fault])
+            self._proxy.rule(REQUESTS[kind], times=times, **TRAPS[fault])
             self.outcome.faults += 1
             return
         deed = self._random.choice((self._kill, self._kill, self._change_a_file, self._term))
