@@ -253,6 +253,8 @@ class RemoteResource:
     filetype: str = "file"
     format: str | None = None
     schema: str | None = None
+    #: of a schema of the portal's catalogue; None: the newest
+    schema_version: str | None = None
     #: ISO 8601, the portal's clock
     created_at: str = ""
     last_modified: str = ""
@@ -268,9 +270,19 @@ class RemoteResource:
             return None
         return Fingerprint(self.sha1, self.size)
 
-    def words(self) -> Words:
-        """What is said of it now."""
-        return Words(self.title, self.description, self.type, self.schema)
+    def words(self, *written: Words) -> Words:
+        """What is said of it now; its schema by the address that was written, if that is the same.
+
+        The portal turns the address of a schema of its catalogue into name and version, which stand
+        in that address, and gives nothing else back.
+        """
+        schema = self.schema
+        parts = [f"/{part}/" for part in (schema, self.schema_version) if part]
+        for address in (each.schema for each in written if each.schema and "://" in each.schema):
+            if parts and all(part in address for part in parts):
+                schema = address
+                break
+        return Words(self.title, self.description, self.type, schema)
 
 
 @dataclass(frozen=True, slots=True)

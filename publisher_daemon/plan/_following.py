@@ -75,7 +75,8 @@ def _words(
 ) -> None:
     """Merge the words, put the title back, and write the identity, in one request if need be."""
     reset = entry.restore is not None and found.title == entry.reset_to
-    shown = replace(found.words(), title=entry.restore) if reset else found.words()
+    title = entry.restore if reset else found.title
+    shown = replace(found.words(entry.applied, file.words), title=title)
     configured = file.words
     if file.default_title and entry.applied.title is None:
         # nobody said a title, and the one there was not ours: it stays

@@ -124,6 +124,7 @@ def resource(body: Mapping[str, Any]) -> RemoteResource:
         filetype=body.get("filetype") or "file",
         format=body.get("format"),
         schema=_schema(body.get("schema")),
+        schema_version=(body.get("schema") or {}).get("version"),
         created_at=body.get("created_at") or "",
         last_modified=body.get("last_modified") or "",
         source=_identity(body.get("extras") or {}),

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     _: type[ports.Portal] = Portal
 
 SMALL = b"a;b\n1;2\n"
+#: of the sandbox's catalogue
+SCHEMA = "ville/qualite-air"
 
 
 def client(portal: Sandbox, label: str | None = "prod", **options: Any) -> Portal:
@@ -97,12 +99,12 @@ def test_describes_only_what_is_said(portal: Sandbox, dataset: str, api: Api) ->
     api.edit_resource(dataset, created.id, description="by a person", extras={"theirs": 1})
     identity = Identity("air", "2026/é.csv", fingerprint(SMALL).sha1)
 
-    client(portal).describe(home, created.id, Words(title="Air", schema="etalab/x"), identity)
+    client(portal).describe(home, created.id, Words(title="Air", schema=SCHEMA), identity)
 
     found = api.resource(dataset, created.id)
     assert found["title"] == "Air"
     assert found["description"] == "by a person"
-    assert found["schema"]["name"] == "etalab/x"
+    assert found["schema"]["name"] == SCHEMA
     assert found["extras"]["theirs"] == 1
     assert ours.resource(home, created.id).source == identity
     assert [one.source for one in ours.resources(home)] == [identity]
@@ -311,7 +313,8 @@ def test_reads_the_vocabularies_and_the_key(portal: Sandbox) -> None:
     assert "daily" in ours.frequencies()
     assert "lov2" in ours.licenses()
     assert "main" in ours.resource_types()
-    assert ours.schemas() == frozenset()
+    assert ours.schemas() == {SCHEMA}
+    assert ours.table_schemas()[SCHEMA].startswith(portal.url)
     assert ours.whoami().email == "prod@example.org"
     assert ours.key_expiry() == (portal.tokens["prod"][:14], None)
     assert abs((ours.server_date() or 0) - time.time()) < 5

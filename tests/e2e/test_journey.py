@@ -71,6 +71,7 @@ def test_a_changed_file_replaces_its_resource_and_keeps_link_and_words(
         description="Écrit par une collègue",
         type="documentation",
         extras={**only(api, producer.dataset)["extras"], "visible": "oui"},
+        schema={"name": "ville/qualite-air", "version": "1.0.0"},
     )
 
     sha1 = producer.drop("a.csv", b"a;b\n3;4\n5;6\n")
@@ -83,6 +84,7 @@ def test_a_changed_file_replaces_its_resource_and_keeps_link_and_words(
     assert found["description"] == "Écrit par une collègue"
     assert found["type"] == "documentation"
     assert found["extras"]["visible"] == "oui"
+    assert found["schema"] == {"name": "ville/qualite-air", "version": "1.0.0", "url": None}
     assert api.download(found) == b"a;b\n3;4\n5;6\n"
 
 
@@ -257,6 +259,44 @@ resource = "{pinned["id"]}"
     assert mine["type"] == "update"
     assert files["fixe.csv"]["resource_id"] == pinned["id"]
     assert api.sha1s(producer.dataset)[pinned["id"]] == sha1
+
+
+def test_a_schema_of_the_portals_catalogue_is_written_once_by_name_or_by_address(
+    distant: Producer, portal: Sandbox, api: Api, proxy: Proxy
+) -> None:
+    name, unknown = "ville/qualite-air", "http://127.0.0.1:65535/x.json"
+    said = {
+        "nom": name,
+        "neuf": f"{portal.url}/schemas/{name}/latest/schema.json",
+        "fixe": f"{portal.url}/schemas/{name}/1.1.0/schema.json",
+        "autre": unknown,
+    }
+    # the configuration wins: what the portal shows otherwise would be written for ever
+    distant.settings["on_drift"] = '"enforce"'
+    distant.rules = "".join(
+        f'\n[[folders.resources]]\nmatch = "{stem}.csv"\nschema = "{schema}"\n'
+        for stem, schema in said.items()
+    )
+    for value in (1, 2):
+        for stem in said:
+            distant.drop(
+                f"{stem}.csv", f"station;jour;valeur\n{stem};2026-11-21;{value}\n".encode()
+            )
+        files = distant.once()
+    proxy.forget()
+
+    distant.once()
+
+    assert {
+        stem: api.resource(distant.dataset, files[f"{stem}.csv"]["resource_id"])["schema"]
+        for stem in said
+    } == {
+        "nom": {"name": name, "version": None, "url": None},
+        "neuf": {"name": name, "version": None, "url": None},
+        "fixe": {"name": name, "version": "1.1.0", "url": None},
+        "autre": {"name": None, "version": None, "url": unknown},
+    }
+    assert [one for one in proxy.requests if one.method not in {"GET", "HEAD"}] == []
 
 
 def test_configured_words_and_a_colleagues_words_do_not_fight(producer: Producer, api: Api) -> None:

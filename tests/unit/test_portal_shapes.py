@@ -70,6 +70,26 @@ def test_a_schema_is_known_by_its_name_then_by_its_url() -> None:
     assert (named.schema, located.schema) == ("n", "u")
 
 
+def test_a_schema_shows_by_the_address_that_the_portal_made_name_and_version_of() -> None:
+    def shown(version: str | None, *addresses: str) -> str | None:
+        body = RESOURCE | {"schema": {"name": "ville/air", "version": version, "url": None}}
+        return shapes.resource(body).words(*(Words(schema=each) for each in addresses)).schema
+
+    newest, second, third = (
+        f"https://schemas.example.org/ville/air/{version}/s.json"
+        for version in ("latest", "2.0.0", "3.0.0")
+    )
+
+    assert shown("2.0.0", second) == second
+    assert shown("2.0.0", second, third) == second
+    assert shown(None, newest, third) == newest
+    # another version, another schema, a name: as the portal has it
+    assert shown("2.0.0", third, newest) == "ville/air"
+    assert shown(None, "https://schemas.example.org/ville/eau/latest/s.json") == "ville/air"
+    assert shown("2.0.0", "ville/air") == "ville/air"
+    assert shown("2.0.0") == "ville/air"
+
+
 def test_a_dataset_keeps_its_answer_but_not_its_resources() -> None:
     body = {"id": "d", "resources": [1], "tags": ["a"], "permissions": {"edit_resources": False}}
 

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pymongo.errors  # type: ignore[import-not-found]
+import schemas
 from pymongo.synchronous.collection import Collection  # type: ignore[import-not-found]
 from udata.app import create_app, standalone  # type: ignore[import-not-found]
 from udata.core.storages import utils as storing  # type: ignore[import-not-found]
@@ -46,6 +47,7 @@ def _settings(
         "MONGODB_HOST": f"mongodb://127.0.0.1:{database}/udata",
         "AUTO_INDEX": False,
         "SEND_MAIL": False,
+        "SCHEMA_CATALOG_URL": f"http://127.0.0.1:{port}{schemas.PATH}",
         "CELERY_TASK_ALWAYS_EAGER": True,
         "CELERY_BROKER_URL": _NO_BROKER,
         "CELERY_RESULT_BACKEND": _NO_BROKER,

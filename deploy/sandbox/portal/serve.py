@@ -16,6 +16,7 @@ from pathlib import Path
 from application import build
 from faults import Faults
 from lifeline import end_with
+from schemas import Schemas
 from werkzeug.serving import make_server  # type: ignore[import-not-found]
 
 
@@ -32,7 +33,7 @@ def main() -> None:
     end_with(options.parent)
 
     app = build(options.data, options.port, options.database, options.settings)
-    portal = Faults(app, options.data / "faults.json")
+    portal = Faults(Schemas(app, f"http://127.0.0.1:{options.port}"), options.data / "faults.json")
     make_server("127.0.0.1", options.port, portal, threaded=True, fd=options.fd).serve_forever()
 
 
