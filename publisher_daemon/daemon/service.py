@@ -47,7 +47,7 @@ PRUNE_EVERY, PRUNE_ROWS = 24 * 3600.0, 1000
 #: The same of what bytes held: each time every file is looked at, so more at once.
 PRUNE_PROFILES = 10_000
 #: How often the supervisor looks at its threads and at what the command line asks, in seconds.
-TICK = 0.5
+TICK = 1.0
 #: A worker without work says this often that it is alive, in seconds.
 LOOK_UP = 10.0
 #: How long an upload may still run after SIGTERM before it is cut (nothing is done by a cut one).

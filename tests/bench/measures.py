@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import checking, remembering, rescan, resting, sending, small
+from bench import checking, hearing, remembering, rescan, resting, sending, small
 from bench.table import Measure
 
 MEASURES = (
@@ -15,5 +15,8 @@ MEASURES = (
     Measure("ledger", "What is remembered of a million files", remembering.a_million),
     Measure("rescan", "A folder in which nothing changed", rescan.unchanged),
     Measure("rest", "The service when nothing happens", resting.at_rest, whole_only=True),
+    Measure("decisions", "How soon a file is known as settled", hearing.decisions, whole_only=True),
+    Measure("directories", "Very many directories", hearing.directories, whole_only=True),
+    Measure("burst", "Tens of thousands of files at once", hearing.burst, whole_only=True),
     Measure("million", "A million files unchanged", rescan.unchanged_million, whole_only=True),
 )
