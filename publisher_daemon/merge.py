@@ -71,7 +71,7 @@ def merge_words(applied: Words, configured: Words, found: Words, *, enforce: boo
             write[name] = after[name] = value
         else:
             kept.append((name, value, shown.get(name, ""), verdict))
-    return Merged(Words(**write), Words(**after), tuple(kept))
+    return Merged(Words.of(write), Words.of(after), tuple(kept))
 
 
 def _plain(text: str | None) -> str | None:

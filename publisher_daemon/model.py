@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, NamedTuple, NewType
+from typing import Literal, NamedTuple, NewType, Self
 
 from publisher_daemon.profile import Finding, Packed
 
@@ -106,6 +106,10 @@ class Hint:
 # ------------------------------------------------------------------------------ settings as values
 
 
+#: how the names of the extras begin among the fields of ``Words``
+_EXTRA = "extras."
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """What people say of a resource; None is "not said", so never touched."""
@@ -114,16 +118,31 @@ class Words:
     description: str | None = None
     type: str | None = None
     schema: str | None = None
+    #: extras: the value of each, as JSON
+    extras: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, said: Mapping[str, str]) -> Self:
+        """The words whose fields these are: the reverse of ``said``."""
+        extras = sorted(
+            (name.removeprefix(_EXTRA), value)
+            for name, value in said.items()
+            if name.startswith(_EXTRA)
+        )
+        names = ("title", "description", "type", "schema")
+        title, description, type_, schema = map(said.get, names)
+        return cls(title, description, type_, schema, tuple(extras))
 
     def said(self) -> dict[str, str]:
-        """The fields that are said, by name."""
+        """The fields that are said, by name; each of the extras is one."""
         every = (
             ("title", self.title),
             ("description", self.description),
             ("type", self.type),
             ("schema", self.schema),
         )
-        return {name: value for name, value in every if value is not None}
+        said = {name: value for name, value in every if value is not None}
+        return said | {f"{_EXTRA}{name}": value for name, value in self.extras}
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +279,8 @@ class RemoteResource:
     last_modified: str = ""
     #: our identity as read from its extras
     source: Identity | None = None
+    #: the extras that people write: the value of each, as JSON
+    extras: tuple[tuple[str, str], ...] = ()
     #: what the portal's own look at the file found: its extras ``analysis:…`` and ``check:…``
     analysis: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
 
@@ -282,7 +303,7 @@ class RemoteResource:
             if parts and all(part in address for part in parts):
                 schema = address
                 break
-        return Words(self.title, self.description, self.type, schema)
+        return Words(self.title, self.description, self.type, schema, self.extras)
 
 
 @dataclass(frozen=True, slots=True)
@@ -485,6 +506,8 @@ class SourceFile:
     words: Words = Words()
     #: the title is only the default one: applied at creation, and followed while it is still ours
     default_title: bool = True
+    #: words whose computed value is not known: (field, as it is configured, why)
+    unsaid: tuple[tuple[str, str, str], ...] = ()
     #: the configuration names its resource
     pinned: ResourceId | None = None
     #: what its bytes hold; None: not looked at (checks are off, or it is as it was published)
@@ -646,6 +669,8 @@ class Plan:
     drifts: tuple[tuple[ResourceKey, str, str, str], ...] = ()
     #: the same where the configuration changed too: nothing is written until a person decides
     clashes: tuple[tuple[ResourceKey, str, str, str], ...] = ()
+    #: words that have no value now, and why: (key, field, ours, found, why)
+    unsaid: tuple[tuple[ResourceKey, str, str, str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -677,7 +702,7 @@ class Report:
     failed: tuple[Standing, ...] = ()
     #: words of resources that a colleague changed: (key, field, ours, theirs, whether ours changed
     #: too); None: not all of them were compared
-    words: tuple[tuple[ResourceKey, str, str, str, bool], ...] | None = None
+    words: tuple[tuple[ResourceKey, str, str, str, str | None], ...] | None = None
     #: the folders that were looked at whole
     scanned: frozenset[str] = frozenset()
     #: when something of this dataset is due again by itself

@@ -7,6 +7,7 @@ portal would make it, so that the title it sets, and the name in the link, are k
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import unicodedata
 from functools import lru_cache
@@ -147,6 +148,27 @@ def fill(template: str, parts: dict[str, str]) -> str:
     return _PART.sub(lambda found: readable(parts.get(found.group(1), found.group(0))), template)
 
 
+def _filled(said: str, parts: dict[str, str]) -> str:
+    """The JSON value with the parts filled in where it is text."""
+
+    def filled(value: object) -> object:
+        match value:
+            case str():
+                return fill(value, parts)
+            case list():
+                return [filled(each) for each in value]
+            case dict():
+                return {name: filled(each) for name, each in value.items()}
+        return value
+
+    return extra(filled(json.loads(said)))
+
+
+def extra(value: object) -> str:
+    """The value of an extra as ``Words`` has it: equal values are equal texts."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
 def words_for(watch: Watch, path: str) -> tuple[Words, Rule | None]:
     """What the configuration says of this file, templates filled in, and the rule that says it."""
     found = rule_for(watch, path)
@@ -160,6 +182,7 @@ def words_for(watch: Watch, path: str) -> tuple[Words, Rule | None]:
             description=None if words.description is None else fill(words.description, parts),
             type=words.type,
             schema=words.schema,
+            extras=tuple((name, _filled(said, parts)) for name, said in words.extras),
         ),
         rule,
     )

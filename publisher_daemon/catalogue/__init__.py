@@ -15,6 +15,7 @@ from publisher_daemon.catalogue._computing import (
     has_values,
     widest,
     without_values,
+    words_of_file,
 )
 from publisher_daemon.catalogue._merging import (
     Change,
@@ -42,4 +43,5 @@ __all__ = [
     "tag_slug",
     "widest",
     "without_values",
+    "words_of_file",
 ]

@@ -8,6 +8,9 @@
 | ``{earliest}``, ``{latest}`` | the first and the last day that their names tell |
 | ``{earliest:date}``, ``{latest:date}`` | the first and the last day in their column ``date`` |
 
+Of one file (``words_of_file``), they are its own: its name, its column, and for ``today`` too the
+day it was published, since each write of its words counts as an update of its data on the portal.
+
 Any of the days may be moved: ``{last_publication+30d}``. A name that tells a year or a month covers
 all of it, but not the days to come of the present one.
 """
@@ -15,10 +18,13 @@ all of it, but not the days to come of the present one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
+
+from publisher_daemon.model import Words
+from publisher_daemon.naming import readable
 
 _VALUE = re.compile(
     r"\{(?:(?P<plain>today|files|last_publication)|(?P<end>earliest|latest)(?::(?P<column>[^{}+]+))?)"
@@ -103,6 +109,29 @@ def compute(said: Any, facts: Facts) -> Any:
     return said
 
 
+def words_of_file(
+    words: Words, before: Words, facts: Callable[[frozenset[str]], Facts]
+) -> tuple[Words, tuple[tuple[str, str, str], ...]]:
+    """What is said of one file, values in place, and what has none: (field, as written, why).
+
+    A word without a value stays as it was applied ``before``. ``facts`` is asked for columns.
+    """
+    said, unsaid = words.said(), []
+    computed = {name: text for name, text in said.items() if _VALUE.search(text)}
+    if not computed:
+        return words, ()
+    known = facts(columns_of(list(computed.values())))
+    for name, text in computed.items():
+        try:
+            said[name] = str(compute(text, known))
+        except NoValue as why:
+            unsaid.append((name, text, str(why)))
+            del said[name]
+            if name in before.said():
+                said[name] = before.said()[name]
+    return Words.of(said), tuple(unsaid)
+
+
 def without_values(text: str, facts: Facts) -> str | None:
     """The text with its values, or None when one of them is not known yet."""
     try:
@@ -138,6 +167,8 @@ def _column(name: str, facts: Facts) -> Span:
 
 def _names(facts: Facts) -> Span:
     spans = [span for name in facts.names for span in in_name(name)]
+    if not spans and len(facts.names) == 1:
+        raise NoValue(f"The name “{readable(facts.names[0])}” tells no date.")
     if not spans:
         raise NoValue("No file of this dataset has a date in its name.")
     last = max(span[1] for span in spans)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -67,6 +68,7 @@ def _rules(hosted: Sequence[RemoteResource], words: Words) -> Iterator[str]:
             "description": resource.description,
             "type": resource.type,
             "schema": resource.schema,
+            "extras": _extras({name: json.loads(said) for name, said in resource.extras}),
         }
         lines = list(_fields(RuleSettings, fields, words, required=("match",)))
         yield "[[folders.resources]]"
@@ -159,10 +161,10 @@ def _fields(
             continue
         line = f"{toml.key(name)} = {toml.value(said)}"
         why = refusal(section, {**needed, name: said})
-        if why is None and name in ("title", "description") and "match" in fields:
+        if why is None and name in ("title", "description", "extras") and "match" in fields:
             # in a rule, braces take a part of the file's name, and this one has no parts
-            why = "it holds {braces}" if parts_of(str(said)) else None
-        if why is None and "id" in fields and has_values(said):
+            why = "it holds {braces}" if parts_of(toml.value(said)) else None
+        if why is None and has_values(said):
             why = "it holds what would be a computed value"
         if why is None:
             yield line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import assert_never
 
 from publisher_daemon import daemon
@@ -74,7 +75,7 @@ def do_plan(arguments: argparse.Namespace) -> int:
         for preview in previews
     )
     held = held or any(wanted.held for _, wanted in pages)
-    held = held or any(preview.clashes for preview in previews)
+    held = held or any(preview.clashes or preview.unsaid for preview in previews)
     return 1 if held else 0
 
 
@@ -152,6 +153,10 @@ def _document(preview: Preview) -> dict[str, object]:
             {"path": readable_path(key.path), "field": field, "ours": ours, "theirs": theirs}
             for key, field, ours, theirs in preview.clashes
         ],
+        "unsaid_words": [
+            {"path": readable_path(key.path), "field": field, "ours": ours, "why": lacking}
+            for key, field, ours, _, lacking in preview.unsaid
+        ],
     }
 
 
@@ -176,7 +181,9 @@ def _show(preview: Preview) -> None:
     for key, field, ours, theirs in preview.clashes:
         say(f"  held      {readable_path(key.path)}: {field} is “{theirs}” on the portal, "
             f"“{ours}” here; both changed")  # fmt: skip
-    if not (preview.steps or preview.holds or preview.drifts or preview.clashes):
+    for key, field, ours, _, lacking in preview.unsaid:
+        say(f"  held      {readable_path(key.path)}: {field} is “{ours}” here: {lacking}")
+    if not (preview.steps or preview.holds or preview.drifts or preview.clashes or preview.unsaid):
         say("  nothing to do: the portal is as the folder")
 
 
@@ -201,8 +208,14 @@ def calls(step: Action) -> tuple[str, ...]:
                 f"PUT {where} (title “{step.title}”)",
             )
         case Describe():
-            said = ", ".join(f"{name} “{value}”" for name, value in step.words.said().items())
-            return (f"PUT /api/1/datasets/{dataset}/resources/{step.resource}/ ({said})",)
+            where = f"datasets/{dataset}/resources/{step.resource}/"
+            words = replace(step.words, extras=()).said()
+            said = ", ".join(f"{name} “{value}”" for name, value in words.items())
+            extras = ", ".join(f"{name}: {value}" for name, value in step.words.extras)
+            return (
+                *([f"PUT /api/1/{where} ({said})"] if said or step.identity else []),
+                *([f"PUT /api/2/{where}extras/ ({extras})"] if extras else []),
+            )
         case Identify():
             return (f"PUT /api/2/datasets/{dataset}/resources/{step.resource}/extras/",)
         case Withdraw():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from publisher_daemon.catalogue import has_values
@@ -132,6 +132,10 @@ def _pins(settings: Settings) -> Iterator[Problem]:
                 )
 
 
+#: the computed values that one file has
+_OF_ONE_FILE = frozenset({"today", "last_publication", "earliest", "latest"})
+
+
 def _templates(settings: Settings) -> Iterator[Problem]:
     for folder_index, folder in enumerate(settings.folders):
         for index, rule in enumerate(folder.resources):
@@ -139,16 +143,31 @@ def _templates(settings: Settings) -> Iterator[Problem]:
             wrong = list(_description(where, rule.description_file, rule.description))
             yield from wrong
             yield from _table_schema(where, rule.table_schema)
-            said = {"title": rule.title, "description": rule.description}
+            yield from _reserved((*where, "extras"), rule.extras or {}, _RESERVED_OF_RESOURCES)
+            said: dict[Where, str | None] = {
+                ("title",): rule.title,
+                ("description",): rule.description,
+                **{("extras", name): value for name, value in rule.said_extras()},
+            }
             if rule.description_file is not None and not wrong:
-                said["description_file"] = rule.text()
+                said["description_file",] = rule.text()
             given = set(parts_of(rule.match))
             for field, text in said.items():
                 for name in parts_of(text or ""):
-                    if name not in given:
+                    if name in given or name in _OF_ONE_FILE:
+                        continue
+                    if name == "files":
+                        yield Problem(
+                            (*where, *field),
+                            "uses {files}, which other files change: each time the portal would "
+                            "take it for an update of this one. Say it of the dataset, in "
+                            "[[datasets]]",
+                            show=False,
+                        )
+                    else:
                         has = ", ".join(f"{{{each}}}" for each in sorted(given)) or "no part"
                         yield Problem(
-                            (*where, field),
+                            (*where, *field),
                             f"uses {{{name}}}, which match does not name: it has {has}. Add "
                             f"{{{name}}} to match, or take it out here",
                         )
@@ -202,16 +221,25 @@ def _series(settings: Settings) -> Iterator[Problem]:
 
 #: what begins so belongs to the platform (portal-facts §9.7), or is ours
 _RESERVED = ("transport:", "recommendations", "publisher-daemon:")
+_RESERVED_OF_RESOURCES = (
+    "analysis:", "check:", "csv-export:", "validation-report:", "publisher-daemon:",
+)  # fmt: skip
 
 
-def _created(index: int, dataset: DatasetSettings) -> Iterator[Problem]:
-    for name in dataset.extras or {}:
-        if name.startswith(_RESERVED) or name == "dcat" or not name or name.startswith("$"):
+def _reserved(
+    where: Where, extras: Mapping[str, object], reserved: tuple[str, ...]
+) -> Iterator[Problem]:
+    for name in extras:
+        if name.startswith(reserved) or name == "dcat" or not name or name.startswith("$"):
             yield Problem(
-                ("datasets", index, "extras", name),
+                (*where, name),
                 "is a name that belongs to the portal or to this program. Choose another one, like "
                 '"my-organization:source"',
             )
+
+
+def _created(index: int, dataset: DatasetSettings) -> Iterator[Problem]:
+    yield from _reserved(("datasets", index, "extras"), dataset.extras or {}, _RESERVED)
     if dataset.organization is not None and not dataset.create:
         yield Problem(
             ("datasets", index, "organization"),

@@ -51,6 +51,7 @@ from publisher_daemon.config._forms import (
 )
 from publisher_daemon.config._key import known_keys, read_api_key
 from publisher_daemon.errors import ConfigInvalid
+from publisher_daemon.naming import extra
 from publisher_daemon.tableschema import TableSchema, parsed
 
 _Text = Annotated[str, Field(min_length=1)]
@@ -168,6 +169,7 @@ class RuleSettings(_Section):
     description_file: PathText | None = None
     type: Literal["main", "documentation", "update", "api", "code", "other"] | None = None
     schema_name: _Text | None = Field(default=None, alias="schema")
+    extras: Extras | None = None
     table_schema: PathText | None = None
     keep: Keep = "each"
     order: tuple[_Text, ...] = ()
@@ -181,6 +183,11 @@ class RuleSettings(_Section):
             return read_description(self.description_file)
         return self.description
 
+    def said_extras(self) -> tuple[tuple[str, str], ...]:
+        """The extras, as the core has them."""
+        said = self.model_dump(mode="json", include={"extras"})["extras"] or {}
+        return tuple(sorted((name, extra(value)) for name, value in said.items()))
+
     def rule(self) -> model.Rule:
         """The same, as the core's value."""
         keep: Literal["each", "latest", "last"] = "last"
@@ -189,7 +196,9 @@ class RuleSettings(_Section):
         return model.Rule(
             match=self.match,
             resource=None if self.resource is None else model.ResourceId(self.resource),
-            words=model.Words(self.title, self.text(), self.type, self.schema_name),
+            words=model.Words(
+                self.title, self.text(), self.type, self.schema_name, self.said_extras()
+            ),
             table_schema=None if self.table_schema is None else str(self.table_schema),
             keep=keep,
             last=int(self.keep.partition(":")[2] or 1),

@@ -32,7 +32,6 @@ from publisher_daemon.errors import (
 from publisher_daemon.folder import Folder
 from publisher_daemon.health import Pulse
 from publisher_daemon.ledger import DatasetFacts, Ledger
-from publisher_daemon.merge import BOTH_CHANGED
 from publisher_daemon.model import DatasetId, Hint, Policy, Reason, Report, ResourceKey, Watch
 from publisher_daemon.naming import readable
 from publisher_daemon.portal import Portal
@@ -40,7 +39,7 @@ from publisher_daemon.reconcile import Gate, Reconciler
 from publisher_daemon.reconcile.creating import Creator, NewDataset
 from publisher_daemon.reconcile.flowing import Transfers
 from publisher_daemon.reconcile.metadata import Refreshed
-from publisher_daemon.refresh import Refreshes
+from publisher_daemon.refresh import FactsOfFiles, Refreshes
 from publisher_daemon.schemas import Schemas
 
 if TYPE_CHECKING:
@@ -253,6 +252,7 @@ def build(
         inspect=inspecting(
             Schemas(portal, settings.daemon.state_dir / "schemas", time.time, keep=pin)
         ),
+        days=partial(FactsOfFiles(ledger, folders, time.time).column, keep=pin),
         versions=open_versions(settings),
         # one worker stays free for short work
         long_places=max(1, settings.daemon.workers - 1),
@@ -305,15 +305,15 @@ def remember(office: Office, report: Report) -> None:
         office.ledger.remember_dataset(facts)
 
 
-def _resource_word(word: tuple[ResourceKey, str, str, str, bool]) -> dict[str, object]:
-    key, field, ours, theirs, clashes = word
+def _resource_word(word: tuple[ResourceKey, str, str, str, str | None]) -> dict[str, object]:
+    key, field, ours, theirs, why = word
     return {
         "path": readable(key.path),
         "folder": key.folder,
         "field": field,
         "ours": ours,
         "theirs": theirs,
-        "why": BOTH_CHANGED if clashes else None,
+        "why": why,
     }
 
 

@@ -160,8 +160,8 @@ def _verdict(office: Office, reports: Sequence[Report], *, stopped: bool) -> int
     bad = {State.HELD, State.FAILED, State.PENDING}
     wrong = any(
         report.trouble
-        # what both sides changed of a resource's words is held like a file
-        or any(clashes for *_, clashes in report.words or ())
+        # a word of a resource that is held counts like a file
+        or any(why is not None for *_, why in report.words or ())
         or any(
             # a producer who has not finished yet is nobody's failure
             standing.state in bad and standing.code != "waits_for_marker"

@@ -155,7 +155,7 @@ def known(row: Row) -> Known:
 
 
 def _words(cell: str) -> Words:
-    return Words(**json.loads(cell)) if cell else Words()
+    return Words.of(json.loads(cell)) if cell else Words()
 
 
 def _words_cell(words: Words) -> str:
@@ -215,8 +215,7 @@ def _link(cell: str, resource: ResourceId, start: Callable[[int], str]) -> str:
 def _applied_cell(entry: Entry) -> str:
     """The words; most files have their own name as title, and nothing else is said of them."""
     words = entry.applied
-    alone = words.description is None and words.type is None and words.schema is None
-    if alone and words.title == base_name(entry.key.path):
+    if words == Words(title=base_name(entry.key.path)):
         return _OWN_NAME
     return _words_cell(words)
 

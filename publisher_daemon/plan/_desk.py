@@ -86,6 +86,7 @@ class Desk:
     holds: list[Hold] = field(default_factory=list)
     drifts: list[tuple[ResourceKey, str, str, str]] = field(default_factory=list)
     clashes: list[tuple[ResourceKey, str, str, str]] = field(default_factory=list)
+    unsaid: list[tuple[ResourceKey, str, str, str, str]] = field(default_factory=list)
     #: files that are decided
     done: set[ResourceKey] = field(default_factory=set)
     #: resources that belong to somebody
@@ -136,6 +137,7 @@ class Desk:
             tuple(sorted(self.holds, key=lambda hold: hold.key)),
             tuple(sorted(self.drifts)),
             tuple(sorted(self.clashes)),
+            tuple(sorted(self.unsaid)),
         )
 
     def act(self, action: Action) -> None:

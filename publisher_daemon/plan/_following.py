@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from publisher_daemon.merge import Verdict, merge_words
@@ -14,6 +15,7 @@ from publisher_daemon.model import (
     RemoteResource,
     Replace,
     SourceFile,
+    Words,
 )
 from publisher_daemon.plan._checks import checked
 from publisher_daemon.plan._desk import Desk, identity_of
@@ -70,6 +72,17 @@ def _follow(desk: Desk, file: SourceFile, entry: Entry) -> None:
         desk.hold(file.key, "conflict", conflict_words(found))
 
 
+def _note(
+    desk: Desk, file: SourceFile, kept: Iterable[tuple[str, str, str, Verdict]], shown: Words
+) -> None:
+    """Note the words that do not become as configured."""
+    for name, ours, theirs, verdict in kept:
+        where = desk.clashes if verdict is Verdict.CLASH else desk.drifts
+        where.append((file.key, name, ours, theirs))
+    for name, ours, why in file.unsaid:
+        desk.unsaid.append((file.key, name, ours, shown.said().get(name, ""), why))
+
+
 def _words(
     desk: Desk, file: SourceFile, entry: Entry, found: RemoteResource, *, behind: bool
 ) -> None:
@@ -92,9 +105,7 @@ def _words(
     else:
         # the default title is a proposal: a better one from a person is no drift
         kept = tuple(one for one in merged.kept if one[0] != "title")
-    for name, ours, theirs, verdict in kept:
-        where = desk.clashes if verdict is Verdict.CLASH else desk.drifts
-        where.append((file.key, name, ours, theirs))
+    _note(desk, file, kept, shown)
     applied = merged.applied
     identity = identity_of(file)
     if write.said():

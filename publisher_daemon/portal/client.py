@@ -391,21 +391,25 @@ class Portal(Vocabularies, Served):
     ) -> RemoteResource:
         """Write the words that are said, and our identity if given; other extras are kept."""
         path = f"/api/1/datasets/{part(dataset)}/resources/{part(resource)}/"
-        document = shapes.fields(words)
+        document, ours = shapes.fields(words), shapes.extras_of(words)
+        if ours and identity is None:
+            # the way that merges them, and does not move the dataset's freshness
+            self._merge(_extras_path(dataset, resource), ours, dataset)
+            if not document:
+                return self.resource(dataset, resource)
         if identity is not None:
             with self._lock:
                 written_at, extras = self._extras.pop(resource, (float("-inf"), {}))
             if self._monotonic() - written_at > _FRESH:
                 # sent extras replace all (portal-facts §9.5): other people's are sent back
                 extras = self._calls.read(path).get("extras") or {}
-            document["extras"] = {**extras, **shapes.extras(identity)}
+            document["extras"] = {**extras, **ours, **shapes.extras(identity)}
         found = self._calls.written("PUT", path, Document(document), silence=self._silence(dataset))
         return shapes.resource(_document(found))
 
     def identify(self, dataset: DatasetId, resource: ResourceId, identity: Identity) -> None:
         """Merge our identity into the resource's extras; freshness does not move."""
-        path = f"/api/2/datasets/{part(dataset)}/resources/{part(resource)}/extras/"
-        self._merge(path, shapes.extras(identity), dataset)
+        self._merge(_extras_path(dataset, resource), shapes.extras(identity), dataset)
 
     def _merge(self, path: str, extras: Mapping[str, Any], dataset: DatasetId) -> None:
         found = self._calls.written(
@@ -426,6 +430,10 @@ class Portal(Vocabularies, Served):
         with self._lock:
             count = 0 if dataset is None else self._counts.get(dataset, 0)
         return self._timeouts.for_write(size, count)
+
+
+def _extras_path(dataset: DatasetId, resource: ResourceId) -> str:
+    return f"/api/2/datasets/{part(dataset)}/resources/{part(resource)}/extras/"
 
 
 def _upload_path(dataset: DatasetId, resource: ResourceId | None) -> str:

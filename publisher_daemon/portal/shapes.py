@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from publisher_daemon.model import (
@@ -15,7 +16,7 @@ from publisher_daemon.model import (
     ResourceId,
     Words,
 )
-from publisher_daemon.naming import identity_path
+from publisher_daemon.naming import extra, identity_path
 
 #: where a resource says which file it is (public, so relative paths only: portal-facts §15.19)
 _FOLDER = "publisher-daemon:folder"
@@ -23,6 +24,8 @@ _PATH = "publisher-daemon:path"
 _SHA1 = "publisher-daemon:sha1"
 #: where a dataset that we made says under which name
 NAME = "publisher-daemon:name"
+#: extras of a resource that the portal's own services write, and ours
+_NOT_OF_PEOPLE = ("analysis:", "check:", "csv-export:", "validation-report:", "publisher-daemon:")
 
 #: never sent in an update: a list of resources removes what was uploaded meanwhile, an owner takes
 #: the dataset out of its organisation (portal-facts §3.1)
@@ -128,6 +131,11 @@ def resource(body: Mapping[str, Any]) -> RemoteResource:
         created_at=body.get("created_at") or "",
         last_modified=body.get("last_modified") or "",
         source=_identity(body.get("extras") or {}),
+        extras=tuple(
+            (str(name), extra(value))
+            for name, value in sorted((body.get("extras") or {}).items())
+            if not str(name).startswith(_NOT_OF_PEOPLE)
+        ),
         analysis={
             name: value
             for name, value in (body.get("extras") or {}).items()
@@ -160,9 +168,14 @@ def extras(identity: Identity) -> dict[str, str]:
     }
 
 
+def extras_of(words: Words) -> dict[str, Any]:
+    """The extras that the words say."""
+    return {name: json.loads(value) for name, value in words.extras}
+
+
 def fields(words: Words) -> dict[str, Any]:
-    """The resource's fields for the words that are said; an empty word clears."""
-    said: dict[str, Any] = dict(words.said())
+    """The resource's fields for the words that are said, extras apart; an empty word clears."""
+    said: dict[str, Any] = dict(replace(words, extras=()).said())
     if said.get("description") == "":
         said["description"] = None
     if words.schema is not None:

@@ -10,10 +10,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
+from zoneinfo import ZoneInfo
 
 import structlog
 
+from publisher_daemon.catalogue import Facts, Span, words_of_file
 from publisher_daemon.errors import FileUnreadable, FolderUnreadable, SourceChanged
 from publisher_daemon.model import (
     DatasetId,
@@ -33,6 +37,7 @@ from publisher_daemon.model import (
     Words,
 )
 from publisher_daemon.naming import (
+    MAX_TITLE,
     default_title,
     fill,
     match,
@@ -51,6 +56,8 @@ from publisher_daemon.settle import Memory, settle
 
 #: Reads a whole open file: what its bytes are, and what they hold.
 Inspect = Callable[[Source, str, Watch], tuple[Fingerprint, Profile]]
+#: The days in a column of one file, or why there are none.
+Days = Callable[[ResourceKey, Stamp, Fingerprint, str], Span | str]
 Read = tuple[Fingerprint, Packed | None]
 
 log = structlog.get_logger(__name__)
@@ -110,12 +117,14 @@ class Looker:
         longs: LongPlaces,
         takes: Callable[[int], float],
         inspect: Inspect | None = None,
+        days: Days | None = None,
     ) -> None:
         self._longs = longs
         self._takes = takes
         self._folders = folders
         self._profiles = profiles
         self._inspect = inspect
+        self._days = days
         self._clock = clock
         self._monotonic = monotonic
         self._memory: dict[DatasetId, Memory] = {}
@@ -322,7 +331,7 @@ class Looker:
         self._roll_back_gone(look)
         if look.audit:
             look.files.extend(
-                self._source(look.policy, sighting, entry.fingerprint)
+                self._source(look, sighting, entry.fingerprint)
                 for sighting, entry in look.unchanged
             )
 
@@ -374,10 +383,10 @@ class Looker:
             return
         rollback = look.record.rollbacks.get(key)
         if rollback is not None and rollback.instead == fingerprint.sha1:
-            file = self._source(look.policy, sighting, rollback.fingerprint)
+            file = self._source(look, sighting, rollback.fingerprint)
             look.files.append(replace(file, rolled_back=True))
         else:
-            file = self._source(look.policy, sighting, fingerprint)
+            file = self._source(look, sighting, fingerprint)
             beside = self._folders[key.dataset, key.folder].embargo(key.path)
             file = replace(file, publish_after=beside or file.publish_after)
             look.files.append(replace(file, profile=profile, approved=approved))
@@ -392,7 +401,7 @@ class Looker:
             ):  # fmt: skip
                 continue
             stamp = Stamp(rollback.fingerprint.size, 0, 0, 0)
-            file = self._source(look.policy, Sighting(key, stamp), rollback.fingerprint)
+            file = self._source(look, Sighting(key, stamp), rollback.fingerprint)
             look.files.append(replace(file, rolled_back=True))
             look.changed.add(key)
 
@@ -426,14 +435,21 @@ class Looker:
                 self._digests.popitem(last=False)
         return fingerprint, profile
 
-    @staticmethod
-    def _source(policy: Policy, sighting: Sighting, fingerprint: Fingerprint) -> SourceFile:
+    def _source(self, look: _Look, sighting: Sighting, fingerprint: Fingerprint) -> SourceFile:
         path = sighting.key.path
-        watch = policy.watch(sighting.key.folder)
+        watch = look.policy.watch(sighting.key.folder)
         words, rule = words_for(watch, path) if watch else (Words(), None)
+        entry = look.record.entries.get(sighting.key)
+        words, unsaid = words_of_file(
+            words,
+            entry.applied if entry else Words(),
+            partial(self._facts, look.policy.timezone, sighting, fingerprint, entry),
+        )
         default = words.title is None
         if default:
-            words = Words(default_title(path), words.description, words.type, words.schema)
+            words = replace(words, title=default_title(path))
+        elif len(words.title or "") > MAX_TITLE:
+            words = replace(words, title=(words.title or "")[:MAX_TITLE])
         return SourceFile(
             key=sighting.key,
             stamp=sighting.stamp,
@@ -441,11 +457,29 @@ class Looker:
             name=portal_name(path),
             words=words,
             default_title=default,
+            unsaid=unsaid,
             pinned=rule.resource if rule else None,
             publish_after=fill(rule.publish_after, match(rule.match, path) or {})
             if rule and rule.publish_after
             else None,
         )
+
+    def _facts(
+        self,
+        timezone: str,
+        sighting: Sighting,
+        fingerprint: Fingerprint,
+        entry: Entry | None,
+        columns: frozenset[str],
+    ) -> Facts:
+        """What computed values are made of, of one file: the day is that of its publication."""
+        published = entry is not None and entry.fingerprint == fingerprint and entry.published_at
+        at = datetime.fromtimestamp(published or self._clock(), UTC).astimezone(ZoneInfo(timezone))
+        days: dict[str, Span | str] = {}
+        if self._days is not None:
+            for column in columns:
+                days[column] = self._days(sighting.key, sighting.stamp, fingerprint, column)
+        return Facts(at.date(), (sighting.key.path,), at.date(), days)
 
 
 @dataclass(slots=True)

@@ -44,7 +44,7 @@ from publisher_daemon.reconcile.failures import Failures
 from publisher_daemon.reconcile.flowing import Throttle, Transfers
 from publisher_daemon.reconcile.gate import Gate
 from publisher_daemon.reconcile.longs import LongPlaces
-from publisher_daemon.reconcile.looking import Inspect, Looker, few_places
+from publisher_daemon.reconcile.looking import Days, Inspect, Looker, few_places
 from publisher_daemon.reconcile.ports import Folder, Ledger, Portal, Versions
 from publisher_daemon.reconcile.sending import Sender
 from publisher_daemon.reconcile.standings import settle_standings
@@ -71,6 +71,7 @@ class Preview:
     holds: tuple[Hold, ...] = ()
     drifts: tuple[tuple[ResourceKey, str, str, str], ...] = ()
     clashes: tuple[tuple[ResourceKey, str, str, str], ...] = ()
+    unsaid: tuple[tuple[ResourceKey, str, str, str, str], ...] = ()
     trouble: str | None = None
 
 
@@ -93,6 +94,7 @@ class Reconciler:
         stopping: Callable[[], bool] = lambda: False,
         cut: Callable[[], bool] = lambda: False,
         inspect: Inspect | None = None,
+        days: Days | None = None,
         new_parcel: Callable[[], str] = lambda: str(uuid.uuid4()),
         versions: Versions | None = None,
         long_places: int = 1,
@@ -139,10 +141,11 @@ class Reconciler:
             longs=self._longs,
             takes=lambda size: takes(size, sender.line(), throttle.rate()),
             inspect=inspect,
+            days=days,
         )
         self._audited: dict[DatasetId, float] = {}
         self._shown: dict[DatasetId, RemoteDataset] = {}
-        self._told: set[tuple[ResourceKey, str, str, str]] = set()
+        self._told: set[tuple[ResourceKey, str, str, str, str | None]] = set()
 
     # --------------------------------------------------------------------------------- passes
 
@@ -285,7 +288,7 @@ class Reconciler:
             run.record = after
         return Preview(
             dataset, remote.dataset.title, tuple(steps), result.holds, result.drifts,
-            result.clashes,
+            result.clashes, result.unsaid,
             "; ".join(f"{name}: {why}" for name, why in seen.troubles.items()) or None,
         )  # fmt: skip
 
@@ -351,16 +354,16 @@ class Reconciler:
 
     def _tell_drifts(self, result: Plan) -> None:
         """Say once what a colleague changed of a resource's words, and what both sides changed."""
-        for drift in result.drifts + result.clashes:
-            if drift in self._told:
+        for word in _words(result):
+            if word in self._told:
                 continue
-            self._told.add(drift)
-            key, field, ours, theirs = drift
+            self._told.add(word)
+            key, field, ours, theirs, why = word
             told = log.bind(path=readable(key.path), folder=key.folder, field=field)
-            if drift in result.drifts:
+            if why is None:
                 told.warning("drift.found", ours=ours, theirs=theirs)
             else:
-                told.warning("field.held", ours=ours, theirs=theirs, why=BOTH_CHANGED)
+                told.warning("field.held", ours=ours, theirs=theirs, why=why)
 
     def _guard_read(self, run: Pass) -> None:
         try:
@@ -378,10 +381,12 @@ class Reconciler:
         run.stale = False
 
 
-def _words(result: Plan) -> tuple[tuple[ResourceKey, str, str, str, bool], ...]:
+def _words(result: Plan) -> tuple[tuple[ResourceKey, str, str, str, str | None], ...]:
+    """The words that are not as configured; the last is why they are held, None: kept."""
     return (
-        *((*drift, False) for drift in result.drifts),
-        *((*clash, True) for clash in result.clashes),
+        *((*drift, None) for drift in result.drifts),
+        *((*clash, BOTH_CHANGED) for clash in result.clashes),
+        *result.unsaid,
     )
 
 

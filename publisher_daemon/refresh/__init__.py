@@ -4,5 +4,6 @@
 """
 
 from publisher_daemon.refresh._due import Refreshes, lanes_of
+from publisher_daemon.refresh._files import FactsOfFiles
 
-__all__ = ["Refreshes", "lanes_of"]
+__all__ = ["FactsOfFiles", "Refreshes", "lanes_of"]

@@ -11,6 +11,7 @@ import csv
 import gzip
 import io
 import json
+import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
@@ -21,10 +22,12 @@ from publisher_daemon.catalogue import Facts, Span, day, widest
 from publisher_daemon.errors import FileUnreadable, FolderUnreadable, SourceChanged
 from publisher_daemon.folder import Folder
 from publisher_daemon.ledger import Ledger
-from publisher_daemon.model import DatasetId, Entry, Stamp
+from publisher_daemon.model import DatasetId, Entry, Fingerprint, ResourceKey, Stamp
 from publisher_daemon.naming import readable
 
 _TABLES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz")
+#: contents whose days are kept, of each dataset
+MOST_DAYS = 5000
 _SEPARATORS = ";,\t|"
 #: first and last day by sha1 and column; None: that content has no such day
 _Kept = dict[str, list[str] | None]
@@ -43,6 +46,8 @@ class FactsOfFiles:
         self._ledger = ledger
         self._folders = folders
         self._clock = clock
+        self._lock = threading.Lock()
+        self._memory: dict[DatasetId, _Kept] = {}
 
     def of(
         self, dataset: DatasetId, timezone: str, columns: frozenset[str], *, keep: bool = True
@@ -57,6 +62,44 @@ class FactsOfFiles:
             published=_date(newest, zone) if newest else None,
             columns=self._columns(dataset, entries, columns, keep=keep) if columns else {},
         )
+
+    def column(
+        self,
+        key: ResourceKey,
+        stamp: Stamp,
+        fingerprint: Fingerprint,
+        column: str,
+        *,
+        keep: bool = True,
+    ) -> Span | str:
+        """The days in that column of one file, or why there are none; its content is read once."""
+        if not key.path.lower().endswith(_TABLES):
+            return f"It is no table, so it has no column “{column}”."
+        place = f"{fingerprint.sha1}:{column}"
+        known = self._known(key.dataset)
+        if place not in known:
+            try:
+                span = self._read(key, stamp, column)
+            except (FileUnreadable, FolderUnreadable, SourceChanged) as error:
+                return f"The column “{column}” cannot be read: {error.message}"
+            with self._lock:
+                known[place] = span
+                while len(known) > MOST_DAYS:
+                    del known[next(iter(known))]
+                if keep:
+                    self._ledger.cache_put(_days(key.dataset), json.dumps(known), self._clock())
+        said = known.get(place)
+        if said is None:
+            return f"It has no date in a column “{column}”."
+        return date.fromisoformat(said[0]), date.fromisoformat(said[1])
+
+    def _known(self, dataset: DatasetId) -> _Kept:
+        """The days of each content and column, oldest first, as far as they were read."""
+        with self._lock:
+            if dataset not in self._memory:
+                kept = self._ledger.cache_get(_days(dataset))
+                self._memory[dataset] = {} if kept is None else json.loads(kept[0])
+            return self._memory[dataset]
 
     def _columns(
         self, dataset: DatasetId, entries: list[Entry], columns: frozenset[str], *, keep: bool
@@ -79,7 +122,7 @@ class FactsOfFiles:
                 after[place] = before[place]
             elif entry.stamp is not None and entry.gone_since is None:
                 try:
-                    after[place] = self._read(entry, entry.stamp, column)
+                    after[place] = self._read(entry.key, entry.stamp, column)
                 except (FileUnreadable, FolderUnreadable, SourceChanged) as error:
                     return f"The column “{column}” cannot be read everywhere: {error.message}"
         mine = (said for place, said in after.items() if place.partition(":")[2] == column)
@@ -90,29 +133,34 @@ class FactsOfFiles:
             or f"No file of this dataset has a date in a column “{column}”."
         )
 
-    def _read(self, entry: Entry, stamp: Stamp, column: str) -> list[str] | None:
+    def _read(self, key: ResourceKey, stamp: Stamp, column: str) -> list[str] | None:
         """The first and the last day of that column; None when the file has none."""
-        folder = self._folders.get((entry.key.dataset, entry.key.folder))
-        name = readable(entry.key.path)
+        folder = self._folders.get((key.dataset, key.folder))
+        name = readable(key.path)
         if folder is None:
             return None
-        with folder.open(entry.key.path, stamp) as source:
+        with folder.open(key.path, stamp) as source:
             raw: io.BufferedReader | gzip.GzipFile = io.BufferedReader(_Blocks(source.blocks()))
-            if entry.key.path.lower().endswith(".gz"):
+            if key.path.lower().endswith(".gz"):
                 raw = gzip.GzipFile(fileobj=raw)
             try:
-                span = widest(_days(raw, column))
+                span = widest(_days_in(raw, column))
                 source.check()
             except (csv.Error, EOFError, gzip.BadGzipFile, zlib.error) as error:
                 raise FileUnreadable(f"{name} is no table that can be read: {error}.") from error
         return None if span is None else [span[0].isoformat(), span[1].isoformat()]
 
 
+def _days(dataset: DatasetId) -> str:
+    """Where the days of its files are kept."""
+    return f"days:{dataset}"
+
+
 def _date(at: float, zone: ZoneInfo) -> date:
     return datetime.fromtimestamp(at, UTC).astimezone(zone).date()
 
 
-def _days(raw: io.BufferedReader | gzip.GzipFile, column: str) -> Iterator[Span]:
+def _days_in(raw: io.BufferedReader | gzip.GzipFile, column: str) -> Iterator[Span]:
     """The days in that column, line after line."""
     first = raw.readline().removeprefix(codecs.BOM_UTF8)
     try:

@@ -350,19 +350,35 @@ def test_what_both_changed_of_a_resource_stays_in_status_until_it_is_decided(
     assert producer.ask("status", code=0)["datasets"][0]["resource_words"] == []
 
 
-def test_a_resources_description_may_be_a_file_with_parts_of_its_name(
-    producer: Producer, api: Api
+def test_a_resources_words_follow_its_file_and_say_when_they_cannot(
+    distant: Producer, api: Api, proxy: Proxy
 ) -> None:
-    (producer.home / "mesures.md").write_text("# Mesures {annee}\n\nValidées.\n")
-    producer.rules = (
+    (distant.home / "mesures.md").write_text("# Mesures {annee}\n\nDu {earliest} au {latest}.\n")
+    distant.rules = (
         '\n[[folders.resources]]\nmatch = "m_{annee}.csv"\ndescription_file = "mesures.md"\n'
+        'title = "{annee}, au {latest:jour}"\nextras = { "ours:jours" = ["{earliest:jour}", 1] }\n'
     )
-    producer.drop("m_2024.csv", b"a\n1\n")
+    distant.drop("m_2024.csv", b"jour;v\n01/03/2024;1\n15/01/2024;2\n")
+    resource = distant.once()["m_2024.csv"]["resource_id"]
+    first = api.resource(distant.dataset, resource)
+    distant.drop("m_2024.csv", b"day;v\n2024-01-01;1\n2024-01-02;1\n")
+    distant.folder_settings["checks"] = '{ mode = "off" }'
+    distant.once(code=1)
+    api.json("PUT", extras_of(distant, resource), payload={"theirs": "kept"})
+    proxy.forget()
 
-    resource = producer.once()["m_2024.csv"]["resource_id"]
+    distant.once(code=1)
 
-    found = api.resource(producer.dataset, resource)
-    assert found["description"] == "# Mesures 2024\n\nValidées."
+    found = api.resource(distant.dataset, resource)
+    assert proxy.seen("^(PUT|POST|DELETE) ") == []
+    assert first["title"] == found["title"] == "2024, au 2024-03-01"
+    assert found["description"] == "# Mesures 2024\n\nDu 2024-01-01 au 2024-12-31."
+    assert (found["extras"]["ours:jours"], found["extras"]["theirs"]) == (["2024-01-15", 1], "kept")
+    assert "title is held: It has no date in a column “jour”" in distant.call("status").stdout
+
+
+def extras_of(producer: Producer, resource: str) -> str:
+    return f"2/datasets/{producer.dataset}/resources/{resource}/extras/"
 
 
 def test_lateness_and_what_the_portals_analysis_found_are_told_and_shown(

@@ -17,7 +17,9 @@ from publisher_daemon.catalogue import (
     late_words,
     missing_points,
     plan_metadata,
+    words_of_file,
 )
+from publisher_daemon.model import Words
 
 TODAY = date(2026, 11, 21)
 FOUND: dict[str, Any] = {
@@ -159,7 +161,7 @@ def test_every_computed_value_stands_in_a_text() -> None:
 @pytest.mark.parametrize(
     ("said", "why"),
     [
-        ("{latest}", "date in its name"),
+        ("{latest}", "tells no date"),
         ("{latest:jour}", "column “jour”"),
         ("{last_publication}", "published yet"),
         ("{today+9999d}{today}", "no date"),
@@ -231,3 +233,23 @@ def test_what_the_portals_analysis_found_is_said_with_a_remedy(
     said = analysis_words(extras)
 
     assert (said is None) if words is None else (said is not None and words in said)
+
+
+def test_the_words_of_a_file_have_its_values_and_keep_what_they_had_without() -> None:
+    words = Words("Au {latest:jour}", "{last_publication}: {x}", extras=(("a", '"{earliest}"'),))
+    asked: list[frozenset[str]] = []
+
+    def facts(columns: frozenset[str]) -> Facts:
+        asked.append(columns)
+        return Facts(TODAY, ("a.csv",), TODAY, {"jour": "No such column."})
+
+    said, unsaid = words_of_file(words, Words("Avant"), facts)
+
+    assert said == Words("Avant", f"{TODAY}: {{x}}")
+    assert [(name, why) for name, _, why in unsaid] == [
+        ("title", "No such column."),
+        ("extras.a", "The name “a.csv” tells no date."),
+    ]
+    assert asked == [{"jour"}]
+    assert words_of_file(Words("Mesures"), Words(), facts) == (Words("Mesures"), ())
+    assert len(asked) == 1

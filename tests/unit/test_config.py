@@ -268,6 +268,9 @@ def test_a_wrong_daemon_setting_says_what_would_be_right(
         ('resources = [{ match = "x", resource = "12" }]', "is not a resource id"),
         ('resources = [{ match = "x", type = "Main" }]', "'main', 'documentation'"),
         ('resources = [{ match = "x{y}", title = "{z}" }]', "uses {z}, which match does not name"),
+        ('resources = [{ match = "x{y}", extras = { a = ["{z}"] } }]', "uses {z}, which match"),
+        ('resources = [{ match = "x", title = "{files}" }]', "Say it of the dataset"),
+        ('resources = [{ match = "x", extras = { "analysis:a" = 1 } }]', "belongs to the portal"),
     ],
 )
 def test_a_wrong_folder_setting_says_what_would_be_right(

@@ -18,6 +18,7 @@ from publisher_daemon.naming import (
     base_name,
     default_title,
     extension,
+    extra,
     fill,
     identity_path,
     match,
@@ -248,3 +249,13 @@ def test_what_a_rule_does_not_say_stays_unsaid() -> None:
 
     assert words_for(watch(rule), "a.csv") == (Words(), rule)
     assert words_for(watch(), "a.csv") == (Words(), None)
+
+
+def test_the_extras_of_a_rule_take_the_parts_of_the_name_as_text() -> None:
+    said = extra({"b": ['{annee}"', 1.5], "a": True})
+    rule = Rule("m_{annee}.csv", words=Words(extras=(("theme", said),)))
+
+    words, _ = words_for(watch(rule), "m_2026.csv")
+
+    assert words.said() == {"extras.theme": extra({"a": True, "b": ['2026"', 1.5]})}
+    assert Words.of(words.said()) == words
