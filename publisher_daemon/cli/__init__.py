@@ -112,6 +112,12 @@ ARGUMENTS: dict[str, dict[str, dict[str, Any]]] = {
             "default": Path("config.toml"),
             "help": "the configuration to write (default: ./config.toml)",
         },
+        "--dataset": {
+            **_DATASET,
+            "action": "append",
+            "default": [],
+            "help": "a dataset to write whole, its metadata as they are (as often as needed)",
+        },
     },
     "import": {"dataset": _DATASET},
 }

@@ -44,7 +44,7 @@ def configuration(
             len(resources) - len(hosted),
         )
         lines += [f"# {links}", ""]
-    return "\n".join([*lines, *_metadata(dataset, words)]) + "\n"
+    return "\n".join([*lines, *metadata(dataset, words)]) + "\n"
 
 
 def served_name(resource: RemoteResource) -> str:
@@ -81,7 +81,8 @@ def _rules(hosted: Sequence[RemoteResource], words: Words) -> Iterator[str]:
         yield ""
 
 
-def _metadata(dataset: RemoteDataset, words: Words) -> Iterator[str]:
+def metadata(dataset: RemoteDataset, words: Words) -> Iterator[str]:
+    """The lines of the [[datasets]] section that matches this dataset."""
     raw = dataset.raw
     fields: dict[str, object] = {"id": dataset.id}
     fields |= {name: raw.get(name) for name in _PLAIN}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from publisher_daemon import daemon
 from publisher_daemon.cli import toml
-from publisher_daemon.cli.importing import configuration
+from publisher_daemon.cli.importing import configuration, metadata
 from publisher_daemon.cli.opening import configure_log, settings_of
 from publisher_daemon.cli.showing import print_json, print_text, say, speaking
 from publisher_daemon.config import Settings, load
@@ -71,9 +71,11 @@ def do_init(arguments: argparse.Namespace) -> int:
     try:
         me = portal.whoami()
         found = _editable(portal, me)
+        chosen = _given(arguments.dataset, found) or (_chosen(found) if asking else {})
+        # the list tells less of each than its page
+        found = [portal.dataset(each.id) if each.id in chosen else each for each in found]
     finally:
         portal.close()
-    chosen = _chosen(found) if asking else {}
     _write(output, _text(settings, me, found, chosen))
     if arguments.json:
         print_json(_document(settings, output, me, found))
@@ -151,6 +153,20 @@ def _editable(portal: Portal, me: Me) -> list[RemoteDataset]:
             if usable and dataset.can_edit_resources:
                 found.setdefault(dataset.id, dataset)
     return list(found.values())
+
+
+def _given(names: Sequence[str], found: Sequence[RemoteDataset]) -> dict[str, str]:
+    """The folder of each dataset named on the command line, by the dataset's id."""
+    given: dict[str, str] = {}
+    for name in names:
+        dataset = next((each for each in found if name in {each.id, each.slug}), None)
+        if dataset is None:
+            raise NotThere(
+                f"The key may edit no dataset “{name}”.",
+                hint="Without --dataset, `init` lists those it may edit.",
+            )
+        given[dataset.id] = _folder(dataset)
+    return given
 
 
 def _chosen(found: Sequence[RemoteDataset]) -> dict[str, str]:
@@ -247,7 +263,9 @@ def _block(dataset: RemoteDataset, path: str | None) -> str:
         f"path = {toml.value(path or _folder(dataset))}\n"
         f"dataset = {toml.value(dataset.id)}\n"
     )
-    return title + (section if path is not None else toml.commented(section))
+    if path is None:
+        return title + toml.commented(section)
+    return title + section + "\n" + "\n".join(metadata(dataset, speaking())) + "\n"
 
 
 def _write(output: Path, text: str) -> None:

@@ -392,6 +392,13 @@ def _is_json(value: object) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        # the portal takes blanks off, and would be told the same again at each refresh
+        raise ValueError("is blank. Write a text, or take the line out")
+    return value
+
+
 def _marker(value: str) -> str:
     if "/" in value or not value:
         raise ValueError('is not a file name ending. Write for example ".done"')
@@ -410,6 +417,7 @@ Resource = Annotated[str, AfterValidator(_resource)]
 ObjectId = Annotated[str, AfterValidator(_object_id)]
 Frequency = Annotated[str, AfterValidator(_frequency)]
 Cron = Annotated[str, AfterValidator(_cron)]
+NotBlank = AfterValidator(_not_blank)
 Computing = AfterValidator(_computing)
 Day = Annotated[str, BeforeValidator(_day)]
 TimeZone = Annotated[str, AfterValidator(_timezone)]

@@ -35,6 +35,7 @@ from publisher_daemon.config._forms import (
     Marker,
     Match,
     MetricsApi,
+    NotBlank,
     ObjectId,
     PartSize,
     PathText,
@@ -54,9 +55,9 @@ from publisher_daemon.errors import ConfigInvalid
 from publisher_daemon.naming import extra
 from publisher_daemon.tableschema import TableSchema, parsed
 
-_Text = Annotated[str, Field(min_length=1)]
-_Title = Annotated[str, Field(min_length=1, max_length=350)]
-_Description = Annotated[str, Field(min_length=1, max_length=100_000)]
+_Text = Annotated[str, Field(min_length=1), NotBlank]
+_Title = Annotated[str, Field(min_length=1, max_length=350), NotBlank]
+_Description = Annotated[str, Field(min_length=1, max_length=100_000), NotBlank]
 
 
 #: the portals whose visits are counted by a service of their own
@@ -347,7 +348,9 @@ class DatasetSettings(PageSettings):
     organization: ObjectId | None = None
     title: Annotated[_Title, Computing] | None = None
     acronym: _Text | None = None
-    description_short: Annotated[str, Field(min_length=1, max_length=200), Computing] | None = None
+    description_short: (
+        Annotated[str, Field(min_length=1, max_length=200), NotBlank, Computing] | None
+    ) = None
     tags: tuple[Tag, ...] | None = None
     license: _Text | None = None
     frequency: Frequency | None = None
@@ -563,7 +566,7 @@ def _schema_or_why(path: Path) -> str:
 def read_description(path: Path) -> str:
     """The text of a description file, bounded by what the portal takes; raises ConfigInvalid."""
     try:
-        text = path.read_text(encoding="utf-8").strip()
+        text = path.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigInvalid(

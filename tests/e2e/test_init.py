@@ -78,12 +78,21 @@ def test_init_never_writes_over_an_existing_file(producer: Producer) -> None:
 
 
 def test_init_tells_what_it_found_as_json(producer: Producer, portal: Sandbox) -> None:
-    done = init(producer, "--json")
+    done = init(producer, "--json", f"--dataset={producer.dataset}")
 
     found: dict[str, Any] = json.loads(done.stdout)
+    written = load(producer.home / "first.toml", {})
+    assert [folder.dataset for folder in written.folders] == [producer.dataset]
+    assert [page.said()["title"] for page in written.datasets] == [page_title(producer, found)]
     titles = {each["id"]: each["title"] for each in found["datasets"]}
     assert titles[portal.datasets["own"]] == "Jeu utilisateur"
     assert found["output"] == str(producer.home / "first.toml")
+
+
+def page_title(producer: Producer, found: dict[str, Any]) -> str:
+    title: str
+    (title,) = (one["title"] for one in found["datasets"] if one["id"] == producer.dataset)
+    return title
 
 
 def test_init_lists_nothing_to_a_partial_editor_without_assignment(
@@ -101,6 +110,7 @@ def test_init_lists_nothing_to_a_partial_editor_without_assignment(
     ("options", "code", "words"),
     [
         (["--url=ftp://portal"], 78, "--url"),
+        (["--dataset=not-mine"], 1, "may edit no dataset “not-mine”"),
         (["--api-key-file=/nowhere"], 78, "/nowhere cannot be read"),
         (["--output=/nowhere/config.toml"], 1, "/nowhere/config.toml cannot be written"),
         (["--url=http://127.0.0.1:9"], 75, "127.0.0.1:9 does not answer"),

@@ -353,7 +353,9 @@ def test_what_both_changed_of_a_resource_stays_in_status_until_it_is_decided(
 def test_a_resources_words_follow_its_file_and_say_when_they_cannot(
     distant: Producer, api: Api, proxy: Proxy
 ) -> None:
-    (distant.home / "mesures.md").write_text("# Mesures {annee}\n\nDu {earliest} au {latest}.\n")
+    (distant.home / "mesures.md").write_text(
+        "\ufeff# Mesures {annee}\n\nDu {earliest} au {latest}.\n"
+    )
     distant.rules = (
         '\n[[folders.resources]]\nmatch = "m_{annee}.csv"\ndescription_file = "mesures.md"\n'
         'title = "{annee}, au {latest:jour}"\nextras = { "ours:jours" = ["{earliest:jour}", 1] }\n'

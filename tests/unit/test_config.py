@@ -291,6 +291,8 @@ def test_a_wrong_folder_setting_says_what_would_be_right(
         ('frequency = "Daily"', 'Did you mean "daily"?'),
         ('tags = ["ab"]', "3 to 96 characters"),
         ('tags = ["air,eau"]', "without a comma"),
+        ('acronym = " "', "is blank"),
+        ('description_short = " \\n"', "is blank"),
         ('tags = ["---"]', "leaves “” once the portal"),
         ('tags = ["C++"]', "leaves “c” once the portal"),
         (f'tags = ["{"日" * 96}"]', "3 to 96 characters"),
