@@ -464,10 +464,10 @@ def test_one_dataset_is_written_to_by_one_request_at_a_time(
             distant.call("refresh")
             wanted = {fingerprint(f"{content}{name}".encode()).sha1 for name in "abc"}
             wait_until(partial(holds, wanted), 30, "all published")
+        # three creations and three replacements, their words, which follow, and the page
+        wait_until(lambda: len(together) >= 3 + 3 + 6 + 1, 30, "all written")
 
     assert api.dataset(distant.dataset)["frequency"] == "daily"
-    # three creations and three replacements, their words, the page
-    assert len(together) >= 3 + 3 + 6 + 1
     assert max(together) == 1
 
 
