@@ -404,7 +404,19 @@ class Portal(Vocabularies, Served):
                 # sent extras replace all (portal-facts §9.5): other people's are sent back
                 extras = self._calls.read(path).get("extras") or {}
             document["extras"] = {**extras, **ours, **shapes.extras(identity)}
-        found = self._calls.written("PUT", path, Document(document), silence=self._silence(dataset))
+        silence = self._silence(dataset)
+        try:
+            found = self._calls.written("PUT", path, Document(document), silence=silence)
+        except PortalRefused as refused:
+            if refused.status != 400:
+                raise
+            # else nobody knows that the file went up, and that its words did not
+            raise PortalRefused(
+                refused.message,
+                hint="The file itself is on the portal; what is said of it is not. Correct the "
+                "title, description, type or schema in the rule that matches this file.",
+                exchange=refused.exchange,
+            ) from None
         return shapes.resource(_document(found))
 
     def identify(self, dataset: DatasetId, resource: ResourceId, identity: Identity) -> None:

@@ -296,6 +296,18 @@ def test_a_write_is_given_more_time_for_each_resource_of_its_dataset(
     assert waits == [Timeouts().answer + 2 * 100.0]
 
 
+def test_words_that_are_refused_are_told_apart_from_their_file(
+    portal: Sandbox, dataset: str
+) -> None:
+    ours = client(portal)
+    created = put(ours, dataset)
+
+    with pytest.raises(PortalRefused, match="ville/inconnu") as refused:
+        ours.describe(DatasetId(dataset), created.id, Words(schema="ville/inconnu"))
+
+    assert "The file itself is on the portal" in str(refused.value.hint)
+
+
 def test_a_stranger_is_refused(portal: Sandbox, dataset: str) -> None:
     with pytest.raises(PortalRefused, match="403"):
         put(client(portal, "stranger"), dataset)
