@@ -105,7 +105,7 @@ def do_history(arguments: argparse.Namespace) -> int:
         key = None
         if arguments.path:
             watches = settings.watches(status.pins(settings, ledger))
-            known = {row.key for row in ledger.history(limit=100_000)}
+            known = ledger.remembered()
             key = key_of(arguments.path, watches, known)
         rows = list(
             ledger.history(

@@ -32,7 +32,7 @@ def do_rollback(arguments: argparse.Namespace) -> int:
     def mark(ledger: Ledger) -> tuple[DatasetId, ...]:
         watches = settings.watches(status.pins(settings, ledger))
         known = {file.key for view in views_of(settings) for file in view.files}
-        known |= {row.key for row in ledger.history(limit=100_000)}
+        known |= ledger.remembered()
         key = key_of(arguments.path, watches, known)
         entry = ledger.read(key.dataset).entries.get(key)
         rows = [

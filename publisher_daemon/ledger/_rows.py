@@ -127,7 +127,8 @@ def key_cells(key: ResourceKey) -> tuple[object, ...]:
     return _dataset_cell(key.dataset), key.folder, os.fsencode(key.path)
 
 
-def _key(row: Row) -> ResourceKey:
+def key_of(row: Row) -> ResourceKey:
+    """From the three columns that name a file."""
     return ResourceKey(DatasetId(unpacked(row[0])), text(row[1]), os.fsdecode(row[2]))
 
 
@@ -177,7 +178,7 @@ def entry_cells(entry: Entry, links: Mapping[str, int]) -> tuple[object, ...]:
 
 def entry(row: Row, start: Callable[[int], str]) -> Entry:
     """From the columns of ENTRY; ``start`` says how the permalinks of that number begin."""
-    resource, key = ResourceId(unpacked(row[3])), _key(row)
+    resource, key = ResourceId(unpacked(row[3])), key_of(row)
     return Entry(
         key=key,
         resource=resource,
@@ -238,7 +239,7 @@ def attempt(row: Row) -> Attempt:
     """From the columns of ATTEMPT."""
     return Attempt(
         id=row[0],
-        key=_key(row[1:4]),
+        key=key_of(row[1:4]),
         kind=row[4],
         started_at=row[5],
         fingerprint=_fingerprint(row[6], row[7]),
@@ -265,7 +266,7 @@ def standing_cells(standing: Standing) -> tuple[object, ...]:
 def standing(row: Row) -> Standing:
     """From the columns of STANDING."""
     return Standing(
-        key=_key(row),
+        key=key_of(row),
         state=State(row[3]),
         code=text(row[4]),
         why=text(row[5]),
@@ -282,12 +283,12 @@ def standing(row: Row) -> Standing:
 
 def released(row: Row) -> tuple[ResourceKey, str]:
     """From the columns of RELEASED."""
-    return _key(row), str(unpacked(row[3]))
+    return key_of(row), str(unpacked(row[3]))
 
 
 def rollback(row: Row) -> tuple[ResourceKey, Rollback]:
     """From the columns of ROLLBACK."""
-    return _key(row), Rollback(Fingerprint(unpacked(row[3]), row[4]), unpacked(row[5]))
+    return key_of(row), Rollback(Fingerprint(unpacked(row[3]), row[4]), unpacked(row[5]))
 
 
 def parcel_cells(parcel: Parcel) -> tuple[object, ...]:
@@ -302,7 +303,7 @@ def parcel_cells(parcel: Parcel) -> tuple[object, ...]:
 def parcel(row: Row) -> Parcel:
     """From the columns of PARCEL."""
     return Parcel(
-        key=_key(row),
+        key=key_of(row),
         id=unpacked(row[3]),
         fingerprint=Fingerprint(unpacked(row[4]), row[5]),
         part_size=row[6],
@@ -335,7 +336,7 @@ def history_row(row: Row) -> HistoryRow:
     return HistoryRow(
         id=row[0],
         at=row[1],
-        key=_key(row[2:5]),
+        key=key_of(row[2:5]),
         action=text(row[5]),
         resource=unpacked(row[6]),
         sha1=unpacked(row[7]),

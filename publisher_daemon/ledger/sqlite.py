@@ -244,6 +244,11 @@ class Ledger:
         )
         return [_rows.history_row(row) for row in rows]
 
+    def remembered(self) -> set[ResourceKey]:
+        """Every file that the history tells of."""
+        rows = self._store.rows("SELECT DISTINCT dataset, folder, path FROM history")
+        return {_rows.key_of(row) for row in rows}
+
     def prune(self, older_than: float, batch: int = 1000) -> int:
         """Drop the oldest history rows before that instant, at most ``batch``; returns how many.
 

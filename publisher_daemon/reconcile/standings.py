@@ -26,17 +26,14 @@ def settle_standings(
 ) -> tuple[tuple[Standing, ...], float | None]:
     """Remember who waits and why; forget it for those that do not any more."""
     held: dict[ResourceKey, Hold] = {wait.key: wait for wait in run.folderful().waiting}
+    current: dict[ResourceKey, Standing] = {}
     if result is not None:
         held.update({hold.key: hold for hold in result.holds})
     if trouble is not None and trouble.code != "stopping":
-        for file in run.seen.files:
-            if file.key in run.seen.changed and file.key not in held:
-                state = State.HELD if trouble.retry_at is None else State.PENDING
-                held[file.key] = Hold(file.key, trouble.code, trouble.why, trouble.retry_at, state)
+        current = _stop(run, trouble, held)
     stamps = {file.key: file.stamp for file in run.seen.files}
     fresh: list[Standing] = []
     told: list[Hold] = []
-    current: dict[ResourceKey, Standing] = {}
     for key, hold in held.items():
         before = run.record.standings.get(key)
         if key in run.failed:
@@ -83,6 +80,33 @@ def _tell(run: Pass, holds: Sequence[Hold]) -> None:
     refused = [hold for hold in holds if hold.code == "too_many_withdrawals"]
     if refused:
         log.error("plan.refused", folder=refused[0].key.folder, why=refused[0].why)
+
+
+def _stop(
+    run: Pass, trouble: StopPass, held: dict[ResourceKey, Hold]
+) -> dict[ResourceKey, Standing]:
+    """Hold what the end of the pass leaves undone; what stands as it stood is given back."""
+    same: dict[ResourceKey, Standing] = {}
+    for file in run.seen.files:
+        before = run.record.standings.get(file.key)
+        if before is not None and _is_for_a_person(before, file.stamp, trouble):
+            same[file.key] = before
+        elif file.key in run.seen.changed and file.key not in held:
+            state = State.HELD if trouble.retry_at is None else State.PENDING
+            held[file.key] = Hold(file.key, trouble.code, trouble.why, trouble.retry_at, state)
+    return same
+
+
+def _is_for_a_person(before: Standing, stamp: Stamp, trouble: StopPass) -> bool:
+    """Whether these very bytes wait for a person, which a portal that is away does not change."""
+    return (
+        trouble.code == "portal_unreachable"
+        and before.state is State.HELD
+        and before.code not in {"credential_refused", "dataset_refused"}
+        and before.failures == 0
+        and before.not_before is None
+        and before.stamp == stamp
+    )
 
 
 def _standing(

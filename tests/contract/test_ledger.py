@@ -251,6 +251,7 @@ def test_forgetting_keeps_the_history(ledger: Ledger, tmp_path: Path) -> None:
 
     after = reopened(tmp_path)
     assert after.read(DATASET) == Record()
+    assert after.remembered() == {KEY, OTHER}
     assert [(row.action, row.resource) for row in after.history()] == [
         ("resource.forgotten", None), ("resource.withdrawn", "r1"), ("resource.created", "r1"),
     ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from publisher_daemon.model import (
     Report,
     ResourceId,
     ResourceKey,
+    State,
     Watch,
 )
 from publisher_daemon.reconcile import Gate, Reconciler
@@ -128,3 +130,16 @@ def test_while_the_portal_is_away_a_new_file_is_told_of_and_nothing_else_read(de
     assert report.portal_at is not None
     assert desk.ledger.whole == 0
     assert set(desk.ledger.read(DATASET).standings) == {ResourceKey(DATASET, "air", "a.csv")}
+
+
+def test_what_waits_for_a_person_still_does_while_the_portal_is_away(desk: Desk) -> None:
+    desk.gate.failed(PortalUnreachable("The portal does not answer."))
+    (desk.root / "a.csv").write_text("a;b\n")
+    (away,) = desk.hear_until_read("a.csv").standings
+    held = replace(away, state=State.HELD, code="check_held", why="Emptied.", not_before=None)
+    desk.ledger.stand([held], [])
+
+    report = desk.hear("a.csv")
+
+    assert report.standings == (held,)
+    assert set(desk.ledger.read(DATASET).standings.values()) == {held}
