@@ -34,7 +34,8 @@ class Column:
     """One column, as its values show it."""
 
     name: str
-    #: ``integer``, ``decimal``, ``decimal_comma``, ``date``, ``date_fr``, ``text``, ``blank``
+    #: ``integer``, ``decimal``, ``decimal_comma``, ``exponent``, ``date``, ``date_fr``, ``text``,
+    #: ``blank``
     kind: str
     #: the share of its values that are of that kind, and that are blank
     share: float = 1.0
@@ -44,6 +45,13 @@ class Column:
     #: the first and the last day in it (ISO 8601), or the extremes of coordinates
     least: str | None = None
     greatest: str | None = None
+    #: the least, the middle and the greatest of its numbers
+    sizes: tuple[float, float, float] | None = None
+    #: the share of its values that are no whole numbers, and that say “null”, “None”, “nan”
+    fractions: float = 0.0
+    nothing: float = 0.0
+    #: the one value that it has in every row
+    same: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,12 @@ class Profile:
     ended: bool | None = None
     #: letters like “Ã©”, which are text that was read in the wrong encoding
     garbled: int = 0
+    #: letters with accents, letters that may have become question marks, errors of formulas
+    accents: int = 0
+    doubts: int = 0
+    broken: int = 0
+    #: the share of rows that stood there before
+    again: float = 0.0
     findings: tuple[Finding, ...] = ()
     #: rows of the versions published before it, the latest last
     recent: tuple[int, ...] = ()
@@ -73,7 +87,10 @@ class Profile:
 def unpacked(packed: Packed) -> Profile:
     """The profile that was packed, by this version or an earlier one."""
     found: dict[str, Any] = json.loads(zlib.decompress(packed))
-    found["columns"] = tuple(Column(**column) for column in found["columns"])
+    found["columns"] = tuple(
+        Column(**column | {"sizes": tuple(column["sizes"]) if column.get("sizes") else None})
+        for column in found["columns"]
+    )
     found["findings"] = tuple(Finding(**finding) for finding in found["findings"])
     found["recent"] = tuple(found["recent"])
     return Profile(**found)

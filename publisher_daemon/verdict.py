@@ -6,6 +6,7 @@ column or its dates is looked at by a person; a quiet Sunday is not.
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -92,7 +93,9 @@ def _rows(new: Profile, old: Profile, now: int, before: int, checks: Checks) -> 
         return
     change = f"It has {now:,} rows instead of {before:,}"
     if now == 0:
-        yield Finding("emptied", f"{change}: the export is empty.")
+        # where a person let an empty one through, days without a row are normal life
+        level: Level = "warn" if 0 in old.recent else "hold"
+        yield Finding("emptied", f"{change}: the export is empty.", level)
         return
     lost = 1 - now / before
     allowed = checks.fewer_rows
@@ -139,7 +142,7 @@ def _columns(new: Profile, old: Profile, checks: Checks) -> Iterator[Finding]:
     gained = [name for name in names if name not in before]
     renamed = _renamed(new.columns, old.columns, lost, gained)
     for was, now in renamed.items():
-        slight = was.strip().casefold() == now.strip().casefold()
+        slight = _letters(was) == _letters(now)
         yield Finding(
             "column_renamed",
             f"The column “{was}” is now called “{now}”.",
@@ -191,12 +194,12 @@ def _renamed(
     return renamed
 
 
-_NUMBERS = {"integer", "decimal", "decimal_comma"}
 _DATES = {"date", "date_fr"}
 _WORDS = {
     "integer": "whole numbers",
     "decimal": "numbers with a point",
     "decimal_comma": "numbers with a comma",
+    "exponent": "numbers like 6.9E+04",
     "date": "dates like 2026-11-20",
     "date_fr": "dates like 20/11/2026",
     "text": "text",
@@ -205,6 +208,12 @@ _WORDS = {
 #: A column is of a kind when nearly all its values are.
 NEARLY_ALL = 0.95
 MOST = 0.5
+#: Numbers that are so many times what they were have lost their mark (12.3, 123), or changed their
+#: unit; what is measured may well be a hundred times what it was the day before.
+MARK_LOST = 8.0
+OTHER_UNIT = 500.0
+#: A place is elsewhere when it is so many times as far from zero.
+ELSEWHERE = 3.0
 
 
 def _kinds(new: Column, old: Column, level: Level, *, enough: bool) -> Iterator[Finding]:
@@ -213,6 +222,8 @@ def _kinds(new: Column, old: Column, level: Level, *, enough: bool) -> Iterator[
         if old.blank < 0.1 and enough:
             yield Finding("column_emptied", f"{where} all values are gone.", level)
         return
+    if enough:
+        yield from _values(new, old, level, where)
     if old.kind == "blank" or old.share < NEARLY_ALL:
         return
     if old.codes > 0.02 and new.codes == 0 and new.kind == "integer" and enough:
@@ -225,12 +236,52 @@ def _kinds(new: Column, old: Column, level: Level, *, enough: bool) -> Iterator[
         return
     change = f"{where} there is now {_WORDS[new.kind]} instead of {_WORDS[old.kind]}."
     pair = {new.kind, old.kind}
-    if pair <= {"integer", "decimal"} or pair == {"integer", "decimal_comma"} or not enough:
+    alike = ({"integer", "decimal"}, {"integer", "decimal_comma"}, {"decimal", "exponent"},
+             {"decimal_comma", "exponent"})  # fmt: skip
+    if pair in alike or not enough:
         return
     if old.kind == "text":
         yield Finding("kind_changed", change, "warn")
     elif new.share >= MOST:
         yield Finding("kind_changed", change, level)
+
+
+def _values(new: Column, old: Column, level: Level, where: str) -> Iterator[Finding]:
+    """What its values have become, whatever their kind."""
+    if old.blank < 0.1 and new.blank - old.blank > 0.35:
+        yield Finding("column_emptied", f"{where} {new.blank:.0%} of values are gone.", "warn")
+    if old.nothing == 0 and new.nothing > 0.3:
+        yield Finding(
+            "placeholders",
+            f"{where} {new.nothing:.0%} of the values are words like “null”, that programs write "
+            "for nothing.",
+            level,
+        )
+    if new.same is not None and old.same is None and old.share >= NEARLY_ALL:
+        yield Finding("all_the_same", f"{where} every value is now “{new.same}”.", "warn")
+    yield from _amounts(new, old, level, where)
+
+
+def _amounts(new: Column, old: Column, level: Level, where: str) -> Iterator[Finding]:
+    """Numbers whose mark was lost, of another unit, or of another place."""
+    if new.sizes is None or old.sizes is None or not old.sizes[1] or not new.sizes[1]:
+        return
+    least, middle, greatest = new.sizes
+    was_least, was_middle, was_greatest = old.sizes
+    times = middle / was_middle
+    said = f"{where} the middle value is now {middle:g} instead of {was_middle:g}"
+    if new.kind == "integer" and old.fractions > MOST and times > MARK_LOST:
+        yield Finding("amounts", f"{said}: the decimals have become whole numbers.", level)
+    elif abs(times) > OTHER_UNIT or abs(times) < 1 / OTHER_UNIT:
+        if old.kind != "integer":
+            yield Finding("amounts", f"{said}: another unit?", level)
+    elif (
+        min(old.fractions, new.fractions) > MOST
+        and greatest - least < abs(middle) / 2
+        and was_greatest - was_least < abs(was_middle) / 2
+        and not 1 / ELSEWHERE < times < ELSEWHERE
+    ):
+        yield Finding("amounts", f"{said}: are columns exchanged?", level)
 
 
 def _dates(new: Profile, old: Profile) -> Iterator[Finding]:
@@ -244,6 +295,7 @@ def _dates(new: Profile, old: Profile) -> Iterator[Finding]:
         first, last = str(column.least), str(column.greatest)
         was_first, was_last = str(before.least), str(before.greatest)
         if last >= was_last:
+            yield from _ahead(column.name, first, was_first, was_last)
             continue
         change = (
             f"The dates in “{column.name}” go back: the last is {last}, what is published goes up "
@@ -251,6 +303,17 @@ def _dates(new: Profile, old: Profile) -> Iterator[Finding]:
         )
         older = first < was_first and last <= _middle(was_first, was_last)
         yield Finding("dates_back", change, "hold" if older else "warn")
+
+
+def _ahead(name: str, first: str, was_first: str, was_last: str) -> Iterator[Finding]:
+    """Dates that begin long after the last that is published: a gap, or days read as months."""
+    room = max(62, 2 * (_days(was_last) - _days(was_first)))
+    if _days(first) - _days(was_last) > room:
+        yield Finding(
+            "dates_ahead",
+            f"The dates in “{name}” begin on {first}; what is published goes up to {was_last}.",
+            "warn",
+        )
 
 
 def _places(new: Profile, old: Profile) -> Iterator[Finding]:
@@ -292,6 +355,22 @@ def _writing(new: Profile, old: Profile) -> Iterator[Finding]:
             "Accents have become signs like “Ã©”: the text was read in the wrong encoding before "
             "it was written.",
         )
+    if old.accents > 2 and new.accents == 0 and (new.rows or 0) >= FEW:
+        lost = new.doubts > 5 * old.doubts + 2
+        became = "become question marks" if lost else "all gone, or have become plain letters"
+        yield Finding("accents_lost", f"Letters with accents have {became}.",
+                      "hold" if lost else "warn")  # fmt: skip
+    if new.broken > 5 * old.broken + 2:
+        yield Finding(
+            "formula_errors",
+            f"It holds errors of a spreadsheet's formulas, like #REF! ({new.broken:,} in what was "
+            f"read; {old.broken:,} in what is published).",
+        )
+    if new.again > 0.4 and old.again < 0.1 and (new.rows or 0) >= FEW:
+        yield Finding(
+            "rows_twice",
+            f"{new.again:.0%} of its rows stood there before: the export seems to be in it twice.",
+        )
 
 
 def _is_fresh(new: Profile, old: Profile) -> bool:
@@ -310,9 +389,19 @@ def _middle(first: str, last: str) -> str:
     """A day between two, near enough for years and days alike; the last when it is one day."""
     if first[:10] == last[:10]:
         return last
-    days = [int(day[:4]) * 372 + int(day[5:7]) * 31 + int(day[8:10]) for day in (first, last)]
-    middle = sum(days) // 2 - 32
+    middle = (_days(first) + _days(last)) // 2 - 32
     return f"{middle // 372:04}-{middle % 372 // 31 + 1:02}-{middle % 31 + 1:02}"
+
+
+def _days(day: str) -> int:
+    """Days, near enough, of months of 31."""
+    return int(day[:4]) * 372 + int(day[5:7]) * 31 + int(day[8:10] or 1)
+
+
+def _letters(name: str) -> str:
+    """A column's name without what writers change without meaning it: case, accents, signs."""
+    plain = unicodedata.normalize("NFKD", name).casefold()
+    return "".join(letter for letter in plain if letter.isalnum())
 
 
 def _family(encoding: str | None) -> str | None:

@@ -35,6 +35,10 @@ class Memory:
     def size(self) -> int:
         return len(self.content)
 
+    @property
+    def descriptor(self) -> int | None:
+        return None
+
     def blocks(self, size: int = 256 * 1024) -> Iterator[memoryview]:
         buffer = bytearray(size)  # reused, as the real one is
         for at in range(0, len(self.content), size):

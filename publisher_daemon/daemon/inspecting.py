@@ -10,7 +10,7 @@ from pathlib import PurePath
 from publisher_daemon.model import Fingerprint, Watch
 from publisher_daemon.naming import is_table, rule_for
 from publisher_daemon.profile import Finding, Profile
-from publisher_daemon.reconcile.ports import Source
+from publisher_daemon.reconcile.ports import OpenFile
 from publisher_daemon.schemas import Schemas
 
 #: Seconds after which a thread that computes lets another go on: what only reads and hashes needs
@@ -18,14 +18,14 @@ from publisher_daemon.schemas import Schemas
 TURN = 0.0005
 
 
-def inspecting(schemas: Schemas) -> Callable[[Source, str, Watch], tuple[Fingerprint, Profile]]:
+def inspecting(schemas: Schemas) -> Callable[[OpenFile, str, Watch], tuple[Fingerprint, Profile]]:
     """Look at a file, and at whether it follows the schema of its rule.
 
     Sets how long the threads of this process compute in turn.
     """
     sys.setswitchinterval(TURN)
 
-    def look(source: Source, path: str, watch: Watch) -> tuple[Fingerprint, Profile]:
+    def look(source: OpenFile, path: str, watch: Watch) -> tuple[Fingerprint, Profile]:
         from publisher_daemon.inspection import inspect  # noqa: PLC0415 - costs a start-up its time
 
         found = rule_for(watch, path)

@@ -49,6 +49,11 @@ class OpenFile:
         """Bytes, as ``fstat`` told when it was opened."""
         return self._stamp.size
 
+    @property
+    def descriptor(self) -> int | None:
+        """Its number for this process; None on a share, where who reads may wait for ever."""
+        return None if self._remote else self._descriptor
+
     def blocks(
         self, size: int = BLOCK, start: int = 0, stop: int | None = None
     ) -> Iterator[memoryview]:

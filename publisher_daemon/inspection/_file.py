@@ -14,6 +14,10 @@ class Positioned(Protocol):
     def size(self) -> int:
         """Bytes."""
 
+    @property
+    def descriptor(self) -> int | None:
+        """Its number for this process, where a library may read it without waiting for a server."""
+
     def blocks(self, size: int = ...) -> Iterator[memoryview]:
         """The bytes from the start, in blocks of one reused buffer."""
 

@@ -6,7 +6,6 @@ which they are is found by sets, in C.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 from collections.abc import Iterator, Sequence
@@ -21,8 +20,6 @@ KNOWN = 50_000
 KEYS = 200_000
 #: Problems that are told one by one; all are counted.
 TOLD = 5
-#: Characters of a row that is still open: no row is as long.
-LONGEST = 4 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -41,13 +38,11 @@ class _Column:
 
 
 class Following:
-    """A table against its schema, fed block by block after the table itself was understood."""
+    """A table against its schema, fed by the table as its rows become whole."""
 
     def __init__(self, schema: TableSchema) -> None:
         self._schema = schema
-        self._decoder: codecs.IncrementalDecoder | None = None
         self._narrow = False
-        self._open = ""
         self._rows = 1
         self._width = 0
         self._columns: list[_Column] = []
@@ -58,43 +53,15 @@ class Following:
         self._header: list[str] = []
         self._stopped = False
 
-    def feed(self, block: bytes, delimiter: str) -> None:
-        """Take the next block."""
-        if self._decoder is None:
-            wide = block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-            self._decoder = codecs.getincrementaldecoder("utf-16" if wide else "utf-8-sig")()
-        self._take(self._decoded(block), delimiter)
-
-    def end(self, delimiter: str) -> None:
-        """There is no more."""
-        rest, self._open = self._open, ""
-        if rest and not self._stopped:
-            self._read(rest, delimiter)
-
-    def _decoded(self, block: bytes) -> str:
-        if self._narrow:
-            return block.decode("cp1252", "replace")
-        assert self._decoder is not None  # noqa: S101 - set by the only caller
-        held = self._decoder.getstate()[0]
+    def feed(self, rows: bytes, delimiter: str) -> None:
+        """Take the next rows, which are whole."""
         try:
-            return self._decoder.decode(block)
+            text = rows.decode("utf-8") if not self._narrow else rows.decode("cp1252", "replace")
         except UnicodeDecodeError:
             self._narrow = True
-            return (held + block).decode("cp1252", "replace")
-
-    def _take(self, text: str, delimiter: str) -> None:
-        if self._stopped:
-            return
-        text = (self._open + text).replace("\0", "")
-        end = max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1
-        # a row is whole where no quote is open
-        while end and text.count('"', 0, end) % 2:
-            end = max(text.rfind("\n", 0, end - 1), text.rfind("\r", 0, end - 1)) + 1
-        self._open = text[end:]
-        if len(self._open) > LONGEST:
-            self._stopped, self._open = True, ""
-        if end:
-            self._read(text[:end], delimiter)
+            text = rows.decode("cp1252", "replace")
+        if not self._stopped:
+            self._read(text.replace("\0", ""), delimiter)
 
     def _read(self, text: str, delimiter: str) -> None:
         try:

@@ -76,6 +76,16 @@ _ERROR = re.compile(
     rb"502 Bad Gateway|503 Service|504 Gateway|404 Not Found|psql: |mysqldump: |ERROR:? )",
     re.IGNORECASE,
 )
+#: How lines begin that programs leave in what they write.
+_FAILURE = re.compile(
+    rb"\s*(?:<br\s*/?>\s*)?(?:<b>)?\s*(?:"
+    rb"(?:PHP )?(?:Warning|Notice|Deprecated|Fatal error|Parse error)(?:</b>)?\s*:|"
+    rb"Traceback \(most recent|ORA-\d+|SQLSTATE|Msg \d+, Level|psql: |mysqldump: |"
+    rb"(?:FATAL|ERROR|Error|Erreur)\s*:|<!doctype html|<html|"
+    rb"\[?\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\S*\s+"
+    rb"\[?(?:DEBUG|INFO|WARN|WARNING|ERROR|FATAL|CRITICAL)\b)",
+    re.IGNORECASE,
+)
 #: Of text, only what begins like this is held against a name that promises something else.
 _TEXTS = frozenset({"text", "json", "xml", "html"})
 #: Smaller files than this, in bytes, are hardly data that came to harm.
@@ -134,3 +144,11 @@ def error_message(head: bytes, size: int) -> Finding | None:
         return None
     line = head.strip().splitlines()[0][:120].decode("utf-8", "replace")
     return Finding("error_message", f"It holds the message of a failed export: “{line}”.")
+
+
+def failure(lines: bytes) -> str | None:
+    """The first of these lines that is the message of a program."""
+    for line in lines.splitlines():
+        if _FAILURE.match(line):
+            return line.strip()[:120].decode("utf-8", "replace")
+    return None

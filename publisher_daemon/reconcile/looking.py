@@ -50,12 +50,12 @@ from publisher_daemon.pacing import LONG
 from publisher_daemon.profile import Packed, Profile
 from publisher_daemon.reconcile.journey import journey_of
 from publisher_daemon.reconcile.longs import LongPlaces
-from publisher_daemon.reconcile.ports import Folder, Source
+from publisher_daemon.reconcile.ports import Folder, OpenFile
 from publisher_daemon.series import AMONG_NEWER, Predecessors, line_of, set_aside
 from publisher_daemon.settle import Memory, settle
 
 #: Reads a whole open file: what its bytes are, and what they hold.
-Inspect = Callable[[Source, str, Watch], tuple[Fingerprint, Profile]]
+Inspect = Callable[[OpenFile, str, Watch], tuple[Fingerprint, Profile]]
 #: The days in a column of one file, or why there are none.
 Days = Callable[[ResourceKey, Stamp, Fingerprint, str], Span | str]
 Read = tuple[Fingerprint, Packed | None]

@@ -49,6 +49,14 @@ class Source(Protocol):
         """Raise SourceChanged if the file moved since it was opened, or somebody writes to it."""
 
 
+class OpenFile(Source, Protocol):
+    """A file of the folder, which libraries may read as well."""
+
+    @property
+    def descriptor(self) -> int | None:
+        """Its number for this process; None on a share."""
+
+
 class Folder(Protocol):
     """One watched directory."""
 
@@ -83,7 +91,7 @@ class Folder(Protocol):
     def ignored(self) -> Iterator[tuple[str, str]]:
         """Files that are there and are not published: (path, why)."""
 
-    def open(self, path: str, stamp: Stamp) -> AbstractContextManager[Source]:
+    def open(self, path: str, stamp: Stamp) -> AbstractContextManager[OpenFile]:
         """Open the file if it still has that stamp; raises SourceChanged, FileUnreadable."""
 
     def approved(self, path: str, fingerprint: Fingerprint) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import date
+from pathlib import Path
 
 import pytest
 from publications import (
@@ -20,9 +23,11 @@ from publications import (
     zipped,
 )
 
-from publisher_daemon.model import Checks
+from publisher_daemon.folder import Folder
+from publisher_daemon.inspection import inspect
+from publisher_daemon.model import Checks, DatasetId, Watch
 from publisher_daemon.profile import Profile, unpacked
-from publisher_daemon.verdict import Verdict, judge
+from publisher_daemon.verdict import Verdict, judge, remembering
 
 GOOD = measures()
 NAMES = ("date", "code_insee", "commune", "heure", "no2", "remarque")
@@ -65,6 +70,20 @@ def french(day: str) -> str:
     return f"{number}/{month}/{year}"
 
 
+def exchanged(day: str) -> str:
+    year, month, number = day.split("-")
+    return f"{year}-{number}-{month}"
+
+
+def doubled(text: str) -> str:
+    head, *rows = text.splitlines(keepends=True)
+    return head + "".join(row + row for row in rows)
+
+
+def lost(text: str) -> str:
+    return text.encode("ascii", "replace").decode()
+
+
 def token() -> str:
     return "ey" + "JhbGciOiJIUzI1NiJ9.ey" + "Jzb21lIjoiYm9keSJ9." + "x" * 43
 
@@ -104,6 +123,27 @@ DAMAGES = {
     "a quote never closed": (GOOD.replace("Lyon", '"Lyon', 1).encode(), "quote_open"),
     "a private key": (f"{GOOD}{BEGIN}\n".encode(), "secret"),
     "an API token": (GOOD.replace('"dit ""provisoire"""', token(), 1).encode(), "secret"),
+    "the export twice, without its header again": (TEXT + TEXT.split(b"\n", 1)[1], "rows_twice"),
+    "every row twice": (doubled(GOOD).encode(), "rows_twice"),
+    "accents that became question marks": (lost(GOOD).encode(), "accents_lost"),
+    "errors of formulas in some rows": (GOOD.replace(";Annecy;12;", ";#REF!;12;").encode(),
+                                        "formula_errors"),
+    "a word for nothing": (with_column(GOOD, 2, lambda _: "None").encode(), "placeholders"),
+    "decimals that lost their mark": (
+        with_column(GOOD, 4, lambda number: number.replace(",", "")).encode(), "amounts"
+    ),
+    "another unit": (with_column(GOOD, 4, lambda number: f"{number.replace(',', '')}00,5").encode(),
+                     "amounts"),
+    "codes as numbers of a spreadsheet": (with_column(GOOD, 1, lambda _: "6,91E+04").encode(),
+                                          "kind_changed"),
+    "days and months exchanged": (with_column(GOOD, 0, exchanged).encode(), "kind_changed"),
+    "a line of a log between the rows": (
+        GOOD.replace("\n2026-01-03", "\n2026-01-03 04:00:01 ERROR connection lost\n2026-01-03", 1)
+        .encode(), "error_message",
+    ),
+    "the message of a program at its end": (TEXT + b"<br />\n<b>Fatal error</b>: Out of memory\n",
+                                            "error_message"),
+    "cut off in a quoted value": (TEXT[: TEXT.rindex(b"; r\xc3\xa9vis") + 4], "quote_open"),
     "an unfinished merge": (GOOD.replace("\n2026-01-03", "\n<<<<<<< HEAD\n2026-01-03", 1).encode(),
                             "merge_markers"),
 }  # fmt: skip
@@ -197,6 +237,47 @@ def test_what_is_whole_goes_without_a_word(content: bytes, name: str) -> None:
     assert (found.holds, found.warnings) == ((), ())
 
 
+def inches(text: str) -> str:
+    """A sign that is a quote too, in the middle and at the end of values."""
+    return text.replace(";Lyon;", ';Tube 3" acier;').replace(";Annecy;", ';Tube 5";')
+
+
+ODD = {
+    "inch marks": inches(GOOD).encode(),
+    "one inch mark": GOOD.replace(";Lyon;", ';Tube 3" acier;', 1).encode(),
+    "quotes after a stroke": GOOD.replace('dit ""provisoire""', 'dit \\"provisoire\\"').encode(),
+    "comments above": f"# source: Atmo\n# licence: lov2\n{GOOD}".encode(),
+    "a title above": f"Qualité de l'air\nExtrait du 20/11/2026\n\n{GOOD}".encode(),
+    "a title among delimiters": f"Qualité de l'air;;;;;\n;;;;;\n{GOOD}".encode(),
+    "a word for Excel": f"sep=;\r\n{GOOD}".replace("\n", "\r\n").encode(),
+    "notes below": f"{GOOD}\nSource : INSEE\nChamp : France\nLecture : 3 \nNote : x".encode(),
+    "empty lines": GOOD.replace("\n", "\n\n").encode(),
+    "delimiters at the end of rows": GOOD.replace("\n", ";\n").encode(),
+    "both ends of lines": GOOD.replace("\n", "\r\n", 4000).encode(),
+    "values over lines": GOOD.replace("capteur d'été;", "capteur\n\nd'été;\n").encode(),
+    "UTF-16 without a mark": GOOD.encode("utf-16-le"),
+    "a header written another way": GOOD.replace("code_insee", "Code INSÉÉ", 1).encode(),
+}
+
+
+@pytest.mark.parametrize("content", ODD.values(), ids=ODD.keys())
+def test_what_is_odd_and_normal_is_counted_rightly_and_never_held(content: bytes) -> None:
+    encoded = content.startswith(b"d\0")
+    published = content if encoded or b";\n" in content[:80] else TEXT
+
+    found = judge(look(content), look(published), None, Checks())
+
+    assert (found.holds, look(content).rows) == ((), 9800)
+
+
+def test_an_odd_quote_anywhere_in_a_large_table_costs_no_row() -> None:
+    rows = "".join(f'{n};Tube {n % 9}" acier;"a;\n{n}"\n' for n in range(150_000))
+
+    found = look.__wrapped__(f"id;nom;suite\n{rows}".encode())
+
+    assert (found.rows, found.findings) == (150_000, ())
+
+
 def test_rows_and_columns_are_counted_in_every_kind_that_has_some() -> None:
     shapes = {
         name: (found.rows, len(found.columns))
@@ -255,8 +336,35 @@ def test_what_has_no_columns_that_others_rely_on_may_change_them(
     assert codes(verdict(new, published)) == set()
 
 
+def test_an_empty_day_is_held_until_one_was_let_through() -> None:
+    empty, full = look(lines(GOOD, 0, 0).encode()), look(TEXT)
+
+    assert codes(judge(empty, full, None, Checks())) == {"emptied"}
+    once_empty = remembering(full, remembering(empty, full))
+    assert codes(judge(empty, once_empty, None, Checks())) == set()
+
+
 def test_a_header_that_is_lost_is_held() -> None:
     assert codes(verdict(GOOD.split("\n", 1)[1].encode()))
+
+
+@pytest.mark.parametrize("torn", [False, True])
+def test_a_database_is_held_when_its_pages_do_not_fit_together(tmp_path: Path, torn: bool) -> None:
+    path = tmp_path / "a.gpkg"
+    with closing(sqlite3.connect(path)) as made, made:
+        made.execute("CREATE TABLE lieux (nom TEXT)")
+        made.executemany("INSERT INTO lieux VALUES (?)", [(f"lieu {n}" * 9,) for n in range(900)])
+        made.execute("CREATE INDEX par_nom ON lieux (nom)")
+    content = path.read_bytes()
+    if torn:
+        path.write_bytes(content[:20480] + bytes(4096) + content[24576:])
+    folder = Folder(Watch("air", str(tmp_path), DatasetId("5bbb6d6cff66bd4dc17bfd5a")))
+    (sighting,) = folder.scan([path.name])
+
+    with folder.open(path.name, sighting.stamp) as source:
+        _, profile = inspect(source, path.name)
+
+    assert [found.code for found in profile.findings] == (["damaged"] if torn else [])
 
 
 def test_the_bytes_that_are_looked_at_are_those_that_are_hashed() -> None:
