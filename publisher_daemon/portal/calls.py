@@ -220,7 +220,12 @@ class Caller:
             )
         if status == 423:
             raise PortalBusy(
-                f"the portal is read-only for now ({told})", exchange=exchange, retry_after=None
+                f"the portal is read-only for now ({told})",
+                hint="It is being maintained: it takes no file, but still takes titles and other "
+                "words. Nothing is lost: what is published stays, and what waits goes by itself "
+                "once it is open again. If that takes days, ask the portal's support.",
+                exchange=exchange,
+                retry_after=None,
             )
         if status in {429, 503} and not (wrote and status == 503):
             raise PortalBusy(
