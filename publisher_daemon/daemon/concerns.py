@@ -45,7 +45,7 @@ class Looking:
         facts = self.office.ledger.datasets()
         return (
             *self._portal(facts),
-            *_key(now, key_ends),
+            *of_key(now, key_ends),
             *self._datasets(facts),
             *self._files(facts, now),
             *self._expected(facts, now),
@@ -169,7 +169,7 @@ def _ripe(standing: Standing) -> bool:
     return standing.not_before is None or standing.failures >= TRIES
 
 
-def _key(now: float, ends: float | None) -> Iterator[Concern]:
+def of_key(now: float, ends: float | None) -> Iterator[Concern]:
     """One concern for each threshold that is passed: each is told of once."""
     for days in KEY_DAYS:
         if ends is not None and ends - now < days * 86400:

@@ -7,6 +7,7 @@ import random
 import pytest
 
 from publisher_daemon.alerts import Bounds, Concern, Decision, Kind, Memory, Topic, Writer, decide
+from publisher_daemon.daemon.concerns import of_key
 from publisher_daemon.words import Words
 
 HOUR, DAY = 3600.0, 86400.0
@@ -78,14 +79,16 @@ def test_what_comes_and_goes_is_told_once_a_day() -> None:
     assert (begun, over) == (1, 1)
 
 
-def test_a_reminder_is_not_repeated_daily() -> None:
-    memory = Memory(0.0)
-    key = Concern(Topic(Kind.KEY_ENDS, name="30"), "", "x", 0.0, repeats=False)
-    decide(memory, [key], 0.0, BOUNDS)
+def test_the_end_of_the_key_is_told_of_once_at_thirty_seven_and_one_days() -> None:
+    memory, ends, told = Memory(0.0), 40 * DAY, list[tuple[int, str]]()
 
-    assert what(decide(memory, [key], DAY, BOUNDS)) == (0, 0, 0)
-    nearer = Concern(Topic(Kind.KEY_ENDS, name="7"), "", "x", 0.0, repeats=False)
-    assert what(decide(memory, [key, nearer], DAY + HOUR, BOUNDS)) == (1, 0, 0)
+    for hour in range(40 * 24):
+        now = hour * HOUR
+        decision = decide(memory, list(of_key(now, ends)), now, BOUNDS)
+        every = [*decision.begun, *decision.digest]
+        told += [(round((ends - now) / DAY), concern.topic.name) for concern in every]
+
+    assert told == [(30, "30"), (7, "7"), (1, "1")]
 
 
 @pytest.mark.parametrize("seed", range(4))
