@@ -63,7 +63,7 @@ def test_what_another_machine_writes_is_found_by_looking(
         with (there / "b.csv").open("wb", buffering=0) as file:
             for _ in range(6):
                 file.write(b"0123456789")
-                time.sleep(0.7)
+                time.sleep(0.7)  # the writer's own pace, longer than `quiet`
         published(api, producer.dataset, "b.csv")
         (there / "a.csv").write_bytes(b"apres")
 

@@ -16,8 +16,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
+from roots import Lacking
 from waiting import wait_until
 
 _GROUPS = Path("/sys/fs/cgroup")
@@ -29,11 +30,7 @@ def unable() -> str | None:
     """Why no server can be booted here; None when it can."""
     if os.geteuid() != 0:
         return "a systemd is booted by root only"
-    wanted = {
-        "systemd-nspawn": "systemd-container",
-        "mmdebstrap": "mmdebstrap",
-        "nsenter": "util-linux",
-    }
+    wanted = {"systemd-nspawn": "systemd-container", "nsenter": "util-linux"}
     missing = [package for program, package in wanted.items() if shutil.which(program) is None]
     if missing:
         return f"to boot a systemd, this is missing: apt-get install {' '.join(missing)}"
@@ -44,20 +41,15 @@ def unable() -> str | None:
     )
 
 
-def boots(root: Path) -> str | None:
-    """Why a bare root does not boot here, which is no fault of what is shipped; None when it does.
-
-    A machine that does not boot after this one did is a failure.
-    """
-    try:
-        with Machine(root, "trial"):
-            return None
-    except AssertionError as error:
-        return f"a bare Debian does not boot here: {error}"
-
-
 class Machine:
-    """A booted server; ``with Machine(root, name) as server``."""
+    """A booted server; ``with Machine(root, name) as server``. Raises Lacking where none boots.
+
+    A machine that does not boot after another one did is a failure.
+    """
+
+    #: why no bare root boots here; None until that is known
+    _hopeless: ClassVar[str | None] = None
+    _one_booted: ClassVar[bool] = False
 
     def __init__(self, root: Path, name: str, *, show: dict[Path, str] | None = None) -> None:
         self._root = root
@@ -68,11 +60,19 @@ class Machine:
         self._leader = 0
 
     def __enter__(self) -> Self:
+        if Machine._hopeless is None and not Machine._one_booted:
+            Machine._hopeless = unable()
+        if Machine._hopeless is not None:
+            raise Lacking(Machine._hopeless)
         try:
             self._boot()
-        except BaseException:
+        except BaseException as error:
             self.off()
+            if isinstance(error, AssertionError) and not Machine._one_booted:
+                Machine._hopeless = f"a bare Debian does not boot here: {error}"
+                raise Lacking(Machine._hopeless) from None
             raise
+        Machine._one_booted = True
         return self
 
     def __exit__(self, *_: object) -> None:

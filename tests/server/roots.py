@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from functools import partial
@@ -40,8 +41,12 @@ class NoRoot(Exception):
     """The root cannot be made; the message says what was missing."""
 
 
-class Offline(Exception):
-    """What would be fetched cannot be, which is no fault of what is tested."""
+class Lacking(Exception):
+    """What a proof needs cannot be had here, which is no fault of what is tested."""
+
+
+class Offline(Lacking):
+    """It would be fetched, and nothing kept it from an earlier run."""
 
 
 def root(release: Release, packages: str = PACKAGES) -> Path:
@@ -67,6 +72,8 @@ def archive() -> str:
 
 
 def _build(release: Release, packages: str, where: Path) -> None:
+    if shutil.which("mmdebstrap") is None:
+        raise Lacking("to make a server's root, this is missing: apt-get install mmdebstrap")
     print(f"Making a root of Debian {release.codename}, once for this machine.", flush=True)
     target = where / "root"
     command = ["mmdebstrap", "--quiet", "--variant=apt", f"--include={packages}"]

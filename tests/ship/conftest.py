@@ -2,66 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from pathlib import Path
 
 import environment
 import pytest
 from build import BuildFailed
 from launcher import Sandbox
-from machine import Machine, boots, unable
+from machine import Machine
 from made import Made
-from roots import BASE_PACKAGES, BOOKWORM, PODMAN_PACKAGES, TRIXIE, NoRoot, Offline, Release, root
+from roots import BASE_PACKAGES, BOOKWORM, PODMAN_PACKAGES, TRIXIE, Lacking, NoRoot, Release, root
 from served import Served
 
 KEPT = environment.cache() / "packages"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say why nothing is proved where no server can be booted."""
+    """Mark what is proved here."""
     here = Path(__file__).parent
-    why = unable()
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.ship)
             # the first test of a file pays for its server, and perhaps for a root
             item.add_marker(pytest.mark.timeout(900))
-            if why is not None:
-                item.add_marker(pytest.mark.skip(reason=why))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Fetch what is missing before the first test, and name what stays unproved without it.
+    """Fetch what is missing before the first test, so that no test's time limit pays for it.
 
-    A want of network, or a machine that boots nothing, is told and fails nothing; what can be had
+    What cannot be had is named by each test that needs it, which is then skipped; what can be had
     and does not work fails.
     """
     here = Path(__file__).parent
     concerned = [item for item in session.items if here in item.path.parents]
-    proved = [item for item in concerned if item.get_closest_marker("skip") is None]
-    if not proved or session.config.option.collectonly:
+    if not concerned or session.config.option.collectonly:
         return
-    try:
-        why = _prepare()
-    except (NoRoot, BuildFailed) as error:
-        raise pytest.UsageError(str(error)) from error
-    if why is not None:
-        for item in proved:
-            item.add_marker(pytest.mark.skip(reason=why))
-
-
-def _prepare() -> str | None:
     wheels = Made(KEPT, KEPT)
+    wanted: list[Callable[[], object]] = [
+        wheels.tools,
+        *(partial(wheels.wheels, release.python) for release in (BOOKWORM, TRIXIE)),
+        *(partial(root, release) for release in (BOOKWORM, TRIXIE)),
+        partial(root, BOOKWORM, BASE_PACKAGES),
+        partial(root, TRIXIE, PODMAN_PACKAGES),
+    ]
+    for fetch in wanted:
+        try:
+            with contextlib.suppress(Lacking):
+                fetch()
+        except (NoRoot, BuildFailed) as error:
+            raise pytest.UsageError(str(error)) from error
+
+
+@contextlib.contextmanager
+def _skipped_where_lacking() -> Iterator[None]:
     try:
-        wheels.tools()
-        for release in (BOOKWORM, TRIXIE):
-            wheels.wheels(release.python)
-            root(release)
-        root(BOOKWORM, BASE_PACKAGES)
-        root(TRIXIE, PODMAN_PACKAGES)
-    except Offline as error:
-        return f"{error}, and nothing kept it from an earlier run"
-    return boots(root(BOOKWORM))
+        yield
+    except Lacking as why:
+        pytest.skip(str(why))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, object, object]:
+    """Skip, with the reason, a test whose server, package or image cannot be made here."""
+    with _skipped_where_lacking():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    """Skip, with the reason, a test that finds this out by itself."""
+    with _skipped_where_lacking():
+        return (yield)
 
 
 @pytest.fixture(scope="session")
