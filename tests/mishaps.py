@@ -102,7 +102,6 @@ _ELSEWHERE = {"Location": "https://autre.invalid/api/1/"}
 REFUSALS: dict[str, dict[str, Any]] = {
     "302 to another origin": {"status": 302, "headers": _ELSEWHERE},
     "307 to another origin": {"status": 307, "headers": _ELSEWHERE},
-    "302 that did the work": {"status": 302, "headers": _ELSEWHERE, "after": True},
     "401": {"status": 401, "body": b'{"message": "no"}', "content_type": _JSON},
     "403": {"status": 403, "body": b'{"message": "no"}', "content_type": _JSON},
     "404": {"status": 404, "body": b'{"message": "none"}', "content_type": _JSON},
