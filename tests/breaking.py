@@ -15,7 +15,7 @@ def broken_at(producer: Producer, command: Sequence[str], call: str, way: str, n
     done = subprocess.run(
         ["strace", "-f", "-qq", "-o", str(trace), "-e", f"trace={call}",
          "-e", f"inject={call}:{way}:when={number}", *producer.command(*command)],
-        capture_output=True, timeout=90, check=False, cwd=producer.home,
+        capture_output=True, timeout=240, check=False, cwd=producer.home,
         env=producer.surroundings(),
     )  # fmt: skip
     return done.returncode in {-9, 137} or "INJECTED" in trace.read_text(errors="replace")

@@ -88,7 +88,7 @@ class Producer:
             **self.environment,
         }
 
-    def call(self, *arguments: str, timeout: float = 90) -> subprocess.CompletedProcess[str]:
+    def call(self, *arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
         """Run a verb to its end."""
         self.configure()
         return subprocess.run(
