@@ -76,7 +76,8 @@ def _dataset(desk: _Desk, name: str) -> Iterator[Finding]:
     try:
         found = desk.portal.resolve(name)
     except NotThere as trouble:
-        yield _absent(name, where, trouble)
+        code = "dataset.deleted" if trouble.status == 410 else "dataset.not_found"
+        yield error(where, trouble.message, trouble.hint or "", code)
         return
     desk.ids[name] = found.id
     title = f"“{readable(found.title)}”"
@@ -180,24 +181,6 @@ def _contacts(
             f"It has: {has}.",
             "dataset.contact_point",
         )
-
-
-def _absent(name: str, where: str, trouble: NotThere) -> Finding:
-    if trouble.status == 410:
-        return error(
-            where,
-            f"The dataset {name} was deleted on the portal.",
-            "Restore it there, or name another one.",
-            "dataset.deleted",
-        )
-    return error(
-        where,
-        f"The portal shows no dataset {name} to this key: either there is none, or it is private "
-        "and belongs to others (the portal answers both alike).",
-        "Copy the id from the dataset's page, on this very portal; if it is private, have the "
-        "key's account made an editor of its organization.",
-        "dataset.not_found",
-    )
 
 
 def _troubles(

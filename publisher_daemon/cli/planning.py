@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import assert_never
 
@@ -11,11 +13,13 @@ from publisher_daemon.catalogue import MetadataPlan
 from publisher_daemon.cli.opening import settings_of
 from publisher_daemon.cli.refreshing import sentences
 from publisher_daemon.cli.showing import in_words, print_json, say, written
+from publisher_daemon.errors import PortalRefused
 from publisher_daemon.ledger import Ledger
 from publisher_daemon.model import (
     Abandon,
     Action,
     Adopt,
+    DatasetId,
     Describe,
     Forget,
     Identify,
@@ -42,17 +46,7 @@ def do_plan(arguments: argparse.Namespace) -> int:
     try:
         office = daemon.build(settings, ledger, reason="publisher-daemon plan", pin=False)
         office.vocabulary.refresh(keep=False)
-        unmade = {new.name for new in office.unmade}
-        previews = [
-            office.reconciler.preview(dataset)
-            for dataset in office.datasets
-            if dataset not in unmade
-        ]
-        pages = [
-            office.refreshes.look(dataset)
-            for dataset in (*office.refreshes.datasets, *office.refreshes.others)
-            if dataset not in unmade
-        ]
+        previews, pages = _looked(office)
     finally:
         ledger.close()
     if arguments.json:
@@ -77,6 +71,34 @@ def do_plan(arguments: argparse.Namespace) -> int:
     held = held or any(wanted.held for _, wanted in pages)
     held = held or any(preview.clashes or preview.unsaid for preview in previews)
     return 1 if held else 0
+
+
+def _looked(
+    office: daemon.Office,
+) -> tuple[list[Preview], list[tuple[RemoteDataset | RemotePage, MetadataPlan]]]:
+    """What is to be done of each; one that the portal refuses does not hide the others."""
+    unmade = {new.name for new in office.unmade}
+    refused: dict[DatasetId, str] = {}
+    previews: list[Preview] = []
+    pages: list[tuple[RemoteDataset | RemotePage, MetadataPlan]] = []
+    for dataset in office.datasets:
+        if dataset not in unmade:
+            with _refusal(refused, dataset):
+                previews.append(office.reconciler.preview(dataset))
+    for lane in (*office.refreshes.datasets, *office.refreshes.others):
+        if lane not in unmade and lane not in refused:
+            with _refusal(refused, lane):
+                pages.append(office.refreshes.look(lane))
+    previews += [Preview(lane, "", trouble=why) for lane, why in refused.items()]
+    return previews, pages
+
+
+@contextmanager
+def _refusal(refused: dict[DatasetId, str], lane: DatasetId) -> Iterator[None]:
+    try:
+        yield
+    except PortalRefused as error:
+        refused[lane] = error.sentence
 
 
 def _new(new: NewDataset) -> dict[str, object]:
@@ -161,7 +183,7 @@ def _document(preview: Preview) -> dict[str, object]:
 
 
 def _show(preview: Preview) -> None:
-    say(f"{preview.title} ({preview.dataset})")
+    say(f"{preview.title or 'Dataset'} ({preview.dataset})")
     if preview.trouble:
         say(f"  ! {preview.trouble}")
     for step in preview.steps:
@@ -183,7 +205,8 @@ def _show(preview: Preview) -> None:
             f"“{ours}” here; both changed")  # fmt: skip
     for key, field, ours, _, lacking in preview.unsaid:
         say(f"  held      {readable_path(key.path)}: {field} is “{ours}” here: {lacking}")
-    if not (preview.steps or preview.holds or preview.drifts or preview.clashes or preview.unsaid):
+    found = (preview.steps, preview.holds, preview.drifts, preview.clashes, preview.unsaid)
+    if not (preview.trouble or any(found)):
         say("  nothing to do: the portal is as the folder")
 
 

@@ -34,7 +34,7 @@ def do_import(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments, level="error")
     portal = daemon.open_portal(settings, "publisher-daemon import")
     try:
-        dataset = _dataset(portal, arguments.dataset)
+        dataset = portal.resolve(arguments.dataset)
         # a document for a program is in English
         language = Words() if arguments.json else speaking()
         text = configuration(dataset, portal.resources(dataset.id), language)
@@ -45,17 +45,6 @@ def do_import(arguments: argparse.Namespace) -> int:
     else:
         print_text(text.rstrip("\n"))
     return 0
-
-
-def _dataset(portal: Portal, name: str) -> RemoteDataset:
-    try:
-        return portal.resolve(name)
-    except NotThere as error:
-        raise NotThere(
-            f"{portal.url} shows no dataset “{name}” to this key.",
-            hint="Give its id, or the end of its address; a private one of others is not shown.",
-            exchange=error.exchange,
-        ) from None
 
 
 def do_init(arguments: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 
 from publisher_daemon.errors import (
     Exchange,
+    NotThere,
     OutcomeUnknown,
     PortalRefused,
     PortalUnreachable,
@@ -31,7 +32,7 @@ from publisher_daemon.model import (
 from publisher_daemon.portal import answers, parts, shapes
 from publisher_daemon.portal.addresses import joined, part
 from publisher_daemon.portal.body import Block, Document, FileForm, Source
-from publisher_daemon.portal.calls import Caller
+from publisher_daemon.portal.calls import Answer, Caller
 from publisher_daemon.portal.served import Served
 from publisher_daemon.portal.shapes import Me
 from publisher_daemon.portal.transport import Timeouts, Transport
@@ -137,6 +138,8 @@ class Portal(Vocabularies, Served):
             target = joined(answer.exchange.url, answer.headers.get("Location", ""))
             if self._calls.ours(target):
                 answer = self._calls.ask("GET", target)
+        if answer.status in {404, 410}:
+            raise _absent(id_or_slug, answer)
         if answer.status >= 300:
             self._calls.refuse(answer, wrote=False)
         return shapes.dataset(self._calls.parsed(answer))
@@ -446,6 +449,22 @@ class Portal(Vocabularies, Served):
 
 def _extras_path(dataset: DatasetId, resource: ResourceId) -> str:
     return f"/api/2/datasets/{part(dataset)}/resources/{part(resource)}/extras/"
+
+
+def _absent(name: str, answer: Answer) -> NotThere:
+    if answer.status == 410:
+        return NotThere(
+            f"The dataset “{name}” was deleted on the portal.",
+            hint="Restore it there, or name another one.",
+            exchange=answer.exchange,
+        )
+    return NotThere(
+        f"The portal shows no dataset “{name}” to this key: either there is none, or it is private "
+        "and belongs to others (the portal answers both alike).",
+        hint="Copy the id from the dataset's page, on this very portal; if it is private, have the "
+        "key's account made an editor of its organization.",
+        exchange=answer.exchange,
+    )
 
 
 def _upload_path(dataset: DatasetId, resource: ResourceId | None) -> str:

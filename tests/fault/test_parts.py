@@ -252,7 +252,8 @@ def test_it_goes_on_where_it_stopped(producer: Producer, api: Api, proxy: Proxy,
     assert done.returncode == 0, done.stderr
     assert "upload.resumed" in done.stderr
     check_world(producer, api, {"a.csv": content(1)})
-    assert len(parts_seen(proxy)) <= 4
+    # the part that was cut is not one that was sent twice
+    assert len([one for one in parts_seen(proxy) if one.status in {200, 500}]) <= 4
 
 
 def test_parts_that_are_too_old_are_all_sent_again(

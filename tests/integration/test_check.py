@@ -513,11 +513,26 @@ def test_a_dataset_of_very_many_resources_is_told(
 
 
 def test_an_unknown_dataset_is_told_as_absent_or_private(producer: Producer) -> None:
+    feeding = producer.dataset
     producer.dataset = "0" * 24
+    producer.drop("a.csv", b"a;b\n1;2\n")
+    beside = producer.home / "beside"
+    beside.mkdir()
+    (beside / "b.csv").write_bytes(b"a;b\n1;2\n")
+    producer.more = f'[[folders]]\npath = "{beside}"\ndataset = "{feeding}"\nquiet = "300ms"\n'
 
     what = found(producer, "dataset.not_found", exits=1)["what"]
+    planned = producer.ask("plan", code=1)["datasets"]
+    done = producer.once(code=1)
 
     assert "either there is none, or it is private" in what
+    assert {one["dataset"]: one["trouble"] is None for one in planned} == {
+        feeding: True, producer.dataset: False,
+    }  # fmt: skip
+    # the others go their way, and the file is told the same as the administrator
+    assert what in done["a.csv"]["why"]
+    assert "Copy the id from the dataset's page" in done["a.csv"]["why"]
+    assert done["b.csv"]["state"] == "published"
 
 
 def test_a_partial_editor_is_told_who_must_assign_the_dataset(
