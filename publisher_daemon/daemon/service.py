@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -83,6 +84,8 @@ class Daemon:
         self._prune_at = time.monotonic()
         self._pulse = Pulse()
         self._signs = Signs(settings.daemon.state_dir, self._notifier, self._pulse)
+        #: where the watches touch a file to hear of it; each in a directory of its own
+        self._echoes = settings.daemon.state_dir / "signs"
         self._transfers = Transfers() if transfers is None else transfers
         self._progress = ProgressTeller(self._transfers)
         #: workers of an earlier configuration that still have an upload under way
@@ -100,6 +103,8 @@ class Daemon:
             portal=self._settings.portal.url,
             folders=len(self._settings.folders),
         )
+        # of a service that was killed; there is no other one on this state
+        shutil.rmtree(self._echoes, ignore_errors=True)
         try:
             with on_signals(self._told_to_stop, self._again.set):
                 self._until_told()
@@ -213,7 +218,7 @@ class Daemon:
         ) -> None:
             lanes.wake(dataset, Reason.EVENT, hint=Hint(folder, paths, arrived))
 
-        watcher = Watcher(office.watches, wake)
+        watcher = Watcher(office.watches, wake, signs=self._echoes)
         schedule = Schedule(
             timezone=self._settings.daemon.timezone,
             jitter=0.1,

@@ -64,7 +64,9 @@ class Post:
         jitter: Callable[[], float],
         heard: Callable[[], None],
         sign_every: float = 60.0,
+        signs: Path | None = None,
     ) -> None:
+        """``signs`` is where private files may be touched; None: where temporary files go."""
         self.watch = watch
         self._root = os.path.abspath(watch.path)  # noqa: PTH100 - must not touch a stalled share
         self._clock = clock
@@ -72,6 +74,7 @@ class Post:
         self._jitter = jitter
         self._heard_something = heard
         self._sign_every = sign_every
+        self._signs_in = signs
         #: set: tend it now
         self.hurry = threading.Event()
         #: something was mounted: another kind of file system may stand there
@@ -354,7 +357,9 @@ class Post:
         observer.watch(self._root, Ear(self._hear, lost), recursive=True)
         if self._sign_dir is None:
             with suppress(OSError):
-                self._sign_dir = tempfile.mkdtemp(prefix="publisher-daemon-")
+                if self._signs_in is not None:
+                    self._signs_in.mkdir(exist_ok=True)
+                self._sign_dir = tempfile.mkdtemp(prefix="publisher-daemon-", dir=self._signs_in)
         if self._sign_dir is not None:
             observer.watch(self._sign_dir, self._echo, recursive=False)
 

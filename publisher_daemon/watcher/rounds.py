@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 from publisher_daemon.model import DatasetId, Watch
 from publisher_daemon.mounts import MountTable
@@ -46,7 +47,9 @@ class Watcher:
         monotonic: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
         tick: float = TICK,
+        signs: Path | None = None,
     ) -> None:
+        """``signs`` is a local directory for the signs of life, which this service alone uses."""
         self._wake = wake
         self._tick = tick
         self._stop = threading.Event()
@@ -59,6 +62,7 @@ class Watcher:
                 jitter=jitter,
                 heard=self._heard.set,
                 sign_every=max(SIGN_EVERY, SIGN_APART * len(watches)),
+                signs=signs,
             )
             for watch in watches
         ]

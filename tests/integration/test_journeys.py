@@ -41,11 +41,16 @@ def test_a_journey_keeps_its_name_over_failures_and_restarts(
     proxy.rule("POST .*/upload/", status=429, headers={"Retry-After": "1"}, times=1)
     with distant.start() as service:
         (throttled,) = service.wait_for("portal.throttled")
+        signs = set((distant.state / "signs").iterdir())
         service.process.kill()
     with distant.start() as service:
         wait_until(lambda: service.events("resource.created"), 30, "the file published")
+        after = set((distant.state / "signs").iterdir())
         service.stop()
         (created,) = service.events("resource.created")
+
+    assert len(signs) == len(after) == 1  # where the watch touches a file; not one more each time
+    assert signs.isdisjoint(after)
 
     assert throttled["journey"] == created["journey"]
     assert throttled["attempt"] == 1

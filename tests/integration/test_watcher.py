@@ -320,6 +320,8 @@ def test_tells_more_than_ten_thousand_paths_as_everything(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("publisher_daemon.watcher.posts.MANY", 20)
+    # so many in one go, however slowly they are written here
+    monkeypatch.setattr("publisher_daemon.watcher.rounds.GATHER", 0.5)
     with watching(root) as (watcher, heard):
         for number in range(500):
             (root / f"{number}.csv").write_text("1")
