@@ -68,7 +68,7 @@ def test_a_watch_that_went_blind_is_noticed_told_once_and_rebuilt(
 ) -> None:
     with producer.start() as service:
         publishes(producer, api, "avant.csv")
-        assert sees_by_events(producer, 0)
+        wait_until(lambda: sees_by_events(producer, 0), 20, "`status` tells how it is watched")
 
         fault(producer, service)
         wait_until(lambda: sees_by_events(producer, 1), 20, "`status` tells the loss")
