@@ -33,9 +33,11 @@ class Quotes:
         begins = rb'"(?:(?<=' + edge + rb'")|(?<=\A"))'
         ends = rb'"(?=' + edge + rb")"
         self._value = re.compile(
-            begins + rb'(?:[^"]*+(?:""[^"]*+)*+' + ends +
+            # what was taken is not given back: `(?=(…))\N`, since a group's `*+` takes other
+            # things before Python 3.11.5 (Debian 12 has 3.11.2)
+            begins + rb'(?:(?=([^"]*+(?:""[^"]*+)*))\1' + ends +
             # a stroke before a quote, as databases write it
-            rb'|[^"]*+(?:(?<=\\)"(?!' + edge + rb')[^"]*+)++' + ends +
+            rb'|(?=([^"]*+(?:(?<=\\)"(?!' + edge + rb')[^"]*+)+))\2' + ends +
             # text after the quoted value
             rb'|[^"\n\r]*+"' + inner + rb"(?=" + edge + rb"))"
         )  # fmt: skip
