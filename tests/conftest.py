@@ -49,6 +49,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if missing:
                 why = f"needs {', '.join(missing)} (Debian, Ubuntu: apt install)"
                 item.add_marker(pytest.mark.skip(reason=why))
+            elif "sshfs" in needs.args and not os.access("/dev/fuse", os.R_OK | os.W_OK):
+                item.add_marker(pytest.mark.skip(reason="needs leave to read and write /dev/fuse"))
 
 
 def _program(name: str) -> str | None:
