@@ -45,12 +45,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=why))
         for needs in item.iter_markers("needs"):
-            missing = [program for program in needs.args if not _program(program)]
-            if missing:
-                why = f"needs {', '.join(missing)} (Debian, Ubuntu: apt install)"
+            if why := _lacks(needs.args):
                 item.add_marker(pytest.mark.skip(reason=why))
-            elif "sshfs" in needs.args and not os.access("/dev/fuse", os.R_OK | os.W_OK):
-                item.add_marker(pytest.mark.skip(reason="needs leave to read and write /dev/fuse"))
+
+
+def _lacks(programs: Sequence[str]) -> str | None:
+    """Why what needs these programs cannot run here; None when it can."""
+    missing = [program for program in programs if not _program(program)]
+    if missing:
+        return f"needs {', '.join(missing)} (Debian, Ubuntu: apt install)"
+    if "sshfs" in programs and not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        return "needs leave to read and write /dev/fuse"
+    return None
 
 
 def _program(name: str) -> str | None:
