@@ -45,8 +45,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=why))
         for needs in item.iter_markers("needs"):
-            if why := _lacks(needs.args):
-                item.add_marker(pytest.mark.skip(reason=why))
+            if lacks := _lacks(needs.args):
+                item.add_marker(pytest.mark.skip(reason=lacks))
 
 
 def _lacks(programs: Sequence[str]) -> str | None:
