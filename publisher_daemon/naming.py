@@ -23,6 +23,8 @@ MAX_STEM = 120
 UNLISTED = frozenset({"abw", "bmp", "gnumeric", "ini", "odf", "plist", "yaml", "yml"})
 #: udata's limit on a resource's title (portal-facts §9.2), in characters.
 MAX_TITLE = 350
+#: How extras of a resource begin that no people write: those of the portal's services, and ours.
+NOT_OF_PEOPLE = ("analysis:", "check:", "csv-export:", "validation-report:", "publisher-daemon:")
 
 _APOSTROPHES = re.compile(r"['\u2019\u2018`]")
 _NOT_A_NAME = re.compile(r"[^a-z0-9.]+")

@@ -18,7 +18,7 @@ from publisher_daemon.config._models import (
 )
 from publisher_daemon.config._problems import Problem
 from publisher_daemon.errors import ConfigInvalid
-from publisher_daemon.naming import parts_of
+from publisher_daemon.naming import NOT_OF_PEOPLE, parts_of
 from publisher_daemon.series import ordering
 
 
@@ -143,7 +143,7 @@ def _templates(settings: Settings) -> Iterator[Problem]:
             wrong = list(_description(where, rule.description_file, rule.description))
             yield from wrong
             yield from _table_schema(where, rule.table_schema)
-            yield from _reserved((*where, "extras"), rule.extras or {}, _RESERVED_OF_RESOURCES)
+            yield from _reserved((*where, "extras"), rule.extras or {}, NOT_OF_PEOPLE)
             said: dict[Where, str | None] = {
                 ("title",): rule.title,
                 ("description",): rule.description,
@@ -221,9 +221,6 @@ def _series(settings: Settings) -> Iterator[Problem]:
 
 #: what begins so belongs to the platform (portal-facts §9.7), or is ours
 _RESERVED = ("transport:", "recommendations", "publisher-daemon:")
-_RESERVED_OF_RESOURCES = (
-    "analysis:", "check:", "csv-export:", "validation-report:", "publisher-daemon:",
-)  # fmt: skip
 
 
 def _reserved(

@@ -16,7 +16,7 @@ from publisher_daemon.model import (
     ResourceId,
     Words,
 )
-from publisher_daemon.naming import extra, identity_path
+from publisher_daemon.naming import NOT_OF_PEOPLE, extra, identity_path
 
 #: where a resource says which file it is (public, so relative paths only: portal-facts §15.19)
 _FOLDER = "publisher-daemon:folder"
@@ -24,8 +24,6 @@ _PATH = "publisher-daemon:path"
 _SHA1 = "publisher-daemon:sha1"
 #: where a dataset that we made says under which name
 NAME = "publisher-daemon:name"
-#: extras of a resource that the portal's own services write, and ours
-_NOT_OF_PEOPLE = ("analysis:", "check:", "csv-export:", "validation-report:", "publisher-daemon:")
 
 #: never sent in an update: a list of resources removes what was uploaded meanwhile, an owner takes
 #: the dataset out of its organisation (portal-facts §3.1)
@@ -134,7 +132,7 @@ def resource(body: Mapping[str, Any]) -> RemoteResource:
         extras=tuple(
             (str(name), extra(value))
             for name, value in sorted((body.get("extras") or {}).items())
-            if not str(name).startswith(_NOT_OF_PEOPLE)
+            if not str(name).startswith(NOT_OF_PEOPLE)
         ),
         analysis={
             name: value
