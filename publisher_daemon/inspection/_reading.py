@@ -21,9 +21,11 @@ from publisher_daemon.naming import extension
 from publisher_daemon.profile import Finding, Profile
 from publisher_daemon.tableschema import TableSchema
 
-#: Larger blocks than for sending: half of what is found in a block is found by one comparison.
 BLOCK = 1024 * 1024
-AHEAD = 4 * BLOCK
+#: Of large files, blocks that stay in a processor's own memory from one look to the next, and a
+#: few of them ahead: fresh pages cost as much as what is done with them.
+LARGE = 64 * BLOCK
+QUICK = BLOCK // 8
 #: What the portal's previews and its tabular API take (portal-facts §5.18), in MB.
 PREVIEWS = {"csv": 100, "gz": 100, "xls": 50, "xlsx": 12.5, "parquet": 50, "geojson": 100}
 #: An archive that says it holds this many times its own size is no data.
@@ -117,14 +119,15 @@ def inspect(
     look: _Look | None = None
     hidden = Secrets(source.size)
     head, is_text = b"", False
-    stretches = source.blocks(max(1, min(AHEAD, source.size)))
+    stretches = source.blocks(max(1, min(BLOCK, source.size)))
+    step = QUICK if source.size > LARGE else BLOCK
 
     def read_on() -> list[bytes]:
         stretch = next(stretches, None)
         if stretch is None:
             return []
         digest.update(stretch)
-        return [bytes(stretch[at : at + BLOCK]) for at in range(0, len(stretch), BLOCK)]
+        return [bytes(stretch[at : at + step]) for at in range(0, len(stretch), step)]
 
     # reading and hashing let go of the interpreter: they are a stretch ahead of the look
     with ThreadPoolExecutor(1) as beside:

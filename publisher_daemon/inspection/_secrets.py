@@ -68,7 +68,8 @@ class Secrets:
             self._search(block[:SAMPLE], _SIGNS)
         if all(letter in block for letter in RARE):
             self._search(block, _SIGNS[:1])
-        self._search(self._tail + block[:OVERLAP], _SIGNS)
+        if b"-----" in (edge := self._tail + block[:OVERLAP]):
+            self._search(edge, _SIGNS[:1])
         self._tail = block[-OVERLAP:]
 
     def _search(self, text: bytes, signs: tuple[tuple[bytes, re.Pattern[bytes], str], ...]) -> None:

@@ -3,8 +3,7 @@
 All but delimiters, quotes, line ends and accents is thrown away at once (``bytes.translate``, as
 fast as the digest itself): the accents show the encoding, and without them what is left of a sound
 row is always the same few bytes, so that many sound rows are found sound by one comparison. Only
-where they are not is looked at row by row. Of very large files, a quarter of every block is
-measured, and all of it where that quarter is not sound; the rows of the rest are counted.
+where they are not is looked at row by row.
 """
 
 from __future__ import annotations
@@ -33,6 +32,8 @@ SAMPLE = 32 * 1024
 LARGE = 64 * 1024 * 1024
 #: Of large files, this many pieces of that size.
 PIECES, PIECE = 16, 6 * 1024
+#: An export that is in it some times begins again this near to where it is to be expected.
+BEGINS = 1024 * 1024
 #: Delimiters without the end of a row.
 LONGEST_ROW = 4 * 1024 * 1024
 #: Names of odd rows are given for the first few.
@@ -43,6 +44,8 @@ NOTES = 15
 REMEMBERED = 50_000
 #: Of fewer rows, that some come again says nothing.
 FEW = 20
+#: Of very large files, the encoding of one in so many blocks is looked at after the first accent.
+ACCENTS = 4
 #: Bytes that are no ASCII.
 HIGH = bytes(range(128, 256))
 _BLANK = re.compile(rb"^[ \t]*\r?$", re.MULTILINE)
@@ -68,6 +71,7 @@ class Table:
         self._quotes = Quotes(";")
         self._columns: list[Values] = []
         self._delete = b""
+        self._taken = 0
         self._good = b""
         self._carry = b""
         self._lines = 0
@@ -92,10 +96,10 @@ class Table:
         self._doubled = False
         # of very large files, less: what the reading itself takes is to stay the most of it
         self._large = size > LARGE
-        blocks = size // (1024 * 1024)
         pieces = PIECES if self._large else SAMPLED // SAMPLE
-        self._every = max(1, blocks // pieces) if size > SAMPLED else 0
-        self._blocks = 0
+        #: bytes from one piece to the next; 0: all is read
+        self._every = size // pieces if size > SAMPLED else 0
+        self._next = 0
 
     # -------------------------------------------------------------------------------- reading
 
@@ -104,13 +108,14 @@ class Table:
         self._read += len(block)
         first = not self._started
         block = self._start(block) if first else self._writing.plain(block)
-        sampled = not self._every or self._blocks % self._every == 0
-        self._blocks += 1
+        sampled = self._read > self._next or not self._every
         if sampled:
+            self._next += self._every
             size = len(block) if not self._every else PIECE if self._large else SAMPLE
             self._sample(block[:size], first=first, last=self._read >= self._size)
-        elif self._first_rows and not self._doubled:
-            self._doubled = self._first_rows in block
+        if self._first_rows and not (first or self._doubled) and self._may_begin_again(len(block)):
+            # over the seam too
+            self._doubled = self._first_rows in self._last[-4096:] + block
         self._measure(block)
         self._last = block[-SAMPLE:] if len(block) >= SAMPLE else (self._last + block)[-SAMPLE:]
         return sampled
@@ -136,6 +141,18 @@ class Table:
         if self._following is not None:
             self._following.feed(rows, self._opening.delimiter)
 
+    def _may_begin_again(self, length: int) -> bool:
+        """Whether an export that is in it some times whole begins again in this block.
+
+        To look for it everywhere in a large file would cost as much as a third of the digest.
+        """
+        if not self._large:
+            return True
+        return any(
+            self._read - length - BEGINS <= self._size // times <= self._read + BEGINS
+            for times in range(2, 5)
+        )
+
     # ------------------------------------------------------------------------------ measuring
 
     def _measure(self, block: bytes) -> None:
@@ -148,25 +165,19 @@ class Table:
                 self._writing.look(self._carry, self._carry, self._lines)
                 self._text, self._carry = True, b""
             return
-        part = 0
-        if self._large and self._following is None and b'"' not in block:
-            part = block.rfind(b"\n", 0, end // 4) + 1
-        if part and self._take(self._held(block[:part])) and not self._carry:
-            self._writing.glance(block, part, end, self._lines)
-            self._lines += block.count(b"\n", part, end)
-        else:
-            self._take(self._held(block[part:end]))
+        rows, self._carry = b"".join((self._carry, memoryview(block)[:end])), b""
+        self._take(rows)
         self._carry += block[end:]
 
-    def _held(self, rows: bytes) -> bytes:
-        """These rows after what was left of those before."""
-        rows, self._carry = self._carry + rows, b""
-        return rows
-
-    def _take(self, rows: bytes) -> bool:
-        """Measure these rows, but for those that a quote holds open; whether all are sound."""
-        left = rows.translate(None, self._delete)
-        self._writing.look(rows, left, self._lines, exactly=not self._large)
+    def _take(self, rows: bytes) -> None:
+        """Measure these rows, but for those that a quote holds open."""
+        self._taken += 1
+        if self._large and self._writing.has_accents and self._taken % ACCENTS:
+            left = rows.translate(None, self._delete + HIGH)
+            self._writing.look(left, left, self._lines)
+        else:
+            left = rows.translate(None, self._delete)
+            self._writing.look(rows, left, self._lines, exactly=not self._large)
         left = self._plain(left)
         if b'"' in left:
             # what is quoted without a delimiter in it leaves nothing but its two quotes
@@ -174,7 +185,7 @@ class Table:
             if b'"' in left:
                 rows, left = self._outside(rows)
         self._follow(rows)
-        return self._judge(left, rows)
+        self._judge(left, rows)
 
     @staticmethod
     def _plain(left: bytes) -> bytes:
@@ -194,12 +205,12 @@ class Table:
         self._carry = rows[found.end :]
         return rows[: found.end], self._plain(found.bare.translate(None, self._delete))
 
-    def _judge(self, left: bytes, rows: bytes) -> bool:
+    def _judge(self, left: bytes, rows: bytes) -> None:
         count = len(left) // len(self._good) if self._good else 0
         if left == self._good * count:
             self._lines += count
             self._notes, self._last_width = 0, self._opening.width
-            return True
+            return
         lines = left.split(b"\n")[:-1]
         wanted = self._opening.width - 1
         blank = len(_BLANK.findall(rows)) - 1 if wanted else 0
@@ -220,7 +231,6 @@ class Table:
             if seen and self._failed is None:
                 self._failed = failure(seen[number])
         self._lines += len(lines)
-        return False
 
     # ------------------------------------------------------------------------------- sampling
 

@@ -73,13 +73,10 @@ class Writing:
             # letters of both encodings: two sources were put together
             self._mixed = good > 3 and good > bad / 4
 
-    def glance(self, block: bytes, start: int, end: int, lines: int) -> None:
-        """Look at rows that are not measured: for zero bytes, and for the first accent."""
-        if block.find(b"\0", start, end) >= 0:
-            self._nul += block.count(b"\0", start, end)
-        if self._encoding == "ascii" and not block.isascii():
-            rows = block[start:end]
-            self.look(rows, rows, lines)
+    @property
+    def has_accents(self) -> bool:
+        """Whether one was found, so that its encoding is known."""
+        return self._encoding != "ascii"
 
     def read(self, text: str) -> None:
         """Look at the letters of a part that is sampled."""

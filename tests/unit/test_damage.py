@@ -461,6 +461,30 @@ def test_one_accent_anywhere_in_a_large_table_tells_its_encoding(odd: bytes, enc
     assert table.profile().encoding == encoding
 
 
+@pytest.mark.parametrize("place", range(0, 12, 3))
+def test_one_row_of_another_width_anywhere_in_a_very_large_table_is_found(place: int) -> None:
+    from publisher_daemon.inspection._table import Table
+
+    table = Table(1024 * 1024 * 1024)
+    rows = "é;1;2\n".encode() * 1000
+    for block in range(12):
+        table.feed(b"nom;a;b\n" * (block == 0) + rows + b"x;1\n" * 20 * (block == place) + rows)
+
+    assert "ragged" in [one.code for one in table.profile().findings]
+
+
+def test_a_very_large_export_that_is_in_it_twice_is_told() -> None:
+    from publisher_daemon.inspection._table import LARGE, Table
+
+    half = b"".join(b"%07d;%030d\n" % (n, n) for n in range(LARGE // 78 + 9))
+    whole = b"id;nombre\n" + half + half
+    table = Table(len(whole))
+    for at in range(0, len(whole), 131072):
+        table.feed(whole[at : at + 131072])
+
+    assert "rows_twice" in [one.code for one in table.profile().findings]
+
+
 def test_a_line_without_end_does_not_fill_the_memory() -> None:
     import tracemalloc
 
