@@ -187,5 +187,5 @@ class Life(RuleBasedStateMachine):
         assert sorted(done) == sorted(self.twin.history)
 
 
-Life.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+Life.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
 TestLife = Life.TestCase

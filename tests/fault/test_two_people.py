@@ -18,6 +18,11 @@ READ = "GET .*/2/datasets/[^/]+/resources/"
 MOMENTS = ("on_request", "on_reply")
 
 
+def moments(*often: tuple[str, str], rarely: tuple[tuple[str, str], ...]) -> list[Any]:
+    """Which requests, and when: at every ``make test``, or in the storm only."""
+    return [*often, *(pytest.param(*rare, marks=pytest.mark.storm) for rare in rarely)]
+
+
 @pytest.fixture
 def producer(distant: Producer) -> Producer:
     return distant
@@ -35,8 +40,14 @@ def published(producer: Producer, name: str = "a.csv") -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-@pytest.mark.parametrize("request_", [UPLOAD, READ])
+@pytest.mark.parametrize(
+    ("request_", "moment"),
+    moments(
+        (UPLOAD, "on_reply"),
+        (READ, "on_request"),
+        rarely=((UPLOAD, "on_request"), (READ, "on_reply")),
+    ),
+)
 def test_a_title_given_meanwhile_stays(
     producer: Producer, api: Api, proxy: Proxy, request_: str, moment: str
 ) -> None:
@@ -96,8 +107,15 @@ def test_an_order_given_during_our_upload_is_no_harm(
     assert api.sha1s(producer.dataset)[file["resource_id"]] == sha1
 
 
-@pytest.mark.parametrize("request_", [UPLOAD, WORDS, READ])
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    ("request_", "moment"),
+    moments(
+        (UPLOAD, "on_request"),
+        (UPLOAD, "on_reply"),
+        (WORDS, "on_request"),
+        rarely=((WORDS, "on_reply"), (READ, "on_request"), (READ, "on_reply")),
+    ),
+)
 def test_a_resource_deleted_under_our_feet_is_held_then_published_again_once_asked(
     producer: Producer, api: Api, proxy: Proxy, request_: str, moment: str
 ) -> None:
