@@ -76,7 +76,7 @@ class Answer:
 
     def reason(self, file: FileView) -> str:
         """Why, and what to do, on one line."""
-        return single_line(redact(self.words.of(file.why))) if file.why else ""
+        return single_line(self.words.of(file.why)) if file.why else ""
 
     def heading(self) -> str:
         """What the page is about."""
@@ -117,7 +117,7 @@ def text_page(answer: Answer, now: float) -> str:
         lines += [f"    {answer.day(file.since)}"] if file.since else []
         lines += [f"    {file.url}"] if _linked(file) else []
         lines += [f"    {answer.reason(file)}"] if file.why else []
-    return "\n".join([*lines, *_more(answer), "", *_foot(answer, now), ""])
+    return redact("\n".join([*lines, *_more(answer), "", *_foot(answer, now), ""]))
 
 
 def html_page(answer: Answer, now: float) -> str:
@@ -133,7 +133,7 @@ def html_page(answer: Answer, now: float) -> str:
         else ""
     )
     foot = "\n".join(f"<p>{escape(line)}</p>" for line in (*_more(answer), *_foot(answer, now)))
-    return f"""<!DOCTYPE html>
+    return redact(f"""<!DOCTYPE html>
 <html lang="{answer.words.language}">
 <head>
 <meta charset="utf-8">
@@ -161,7 +161,7 @@ def html_page(answer: Answer, now: float) -> str:
 </footer>
 </body>
 </html>
-"""
+""")
 
 
 def _row(answer: Answer, file: FileView) -> str:

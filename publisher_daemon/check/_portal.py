@@ -18,6 +18,7 @@ from publisher_daemon.errors import (
     PortalRefused,
     PortalUnreachable,
 )
+from publisher_daemon.log import redact
 from publisher_daemon.portal import Me, Portal
 
 _DAY = 86400.0
@@ -54,6 +55,7 @@ def open_portal(settings: Settings, key: str | None) -> Portal:
         ca_file=str(portal.ca_file) if portal.ca_file else None,
         proxy=portal.proxy,
         reason="publisher-daemon check",
+        hide=redact,
     )
 
 

@@ -239,6 +239,7 @@ def main(argv: Sequence[str]) -> int:
     from publisher_daemon.errors import PublisherError  # noqa: PLC0415 - only when needed
 
     import_module("publisher_daemon.cli.showing").speak(language)
+    import_module("publisher_daemon.log").guard()
     module = import_module(f"publisher_daemon.cli.{VERBS[arguments.verb][0]}")
     verb: Callable[[argparse.Namespace], int] = getattr(
         module, f"do_{arguments.verb.replace('-', '_')}"

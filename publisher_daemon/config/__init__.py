@@ -9,16 +9,16 @@ from __future__ import annotations
 import contextlib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from publisher_daemon.config._cross import cross_check
 from publisher_daemon.config._environment import merge, read_environment
 from publisher_daemon.config._forms import looks_like_dataset_id
-from publisher_daemon.config._key import without_keys
+from publisher_daemon.config._key import known_keys, misplaced, without_keys
 from publisher_daemon.config._locate import Where, locate
 from publisher_daemon.config._models import (
     AlertsSettings,
@@ -103,6 +103,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         problems += from_validation(error, Settings)
     if settings is not None:
         problems += cross_check(settings)
+    problems = _without_keys(problems, misplaced(merged, _keys(merged, environ)))
     if problems or settings is None:
         name = "the environment" if file is None else str(file)
         _refuse(Origin(name, locate(text), variables, merged), problems)
@@ -177,6 +178,32 @@ def _syntax(file: Path, said: str) -> str:
 def _refuse(origin: Origin, problems: list[Problem]) -> NoReturn:
     lines = [origin.sentence(problem) for problem in sorted(problems, key=origin.order)]
     raise ConfigInvalid(without_keys("\n".join(lines)))
+
+
+def _keys(merged: dict[str, Any], environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The keys that are given, be the settings right or wrong."""
+    portal = merged.get("portal")
+    given = portal if isinstance(portal, dict) else {}
+    file, inline = given.get("api_key_file"), given.get("api_key")
+    return known_keys(
+        _credentials(environ),
+        Path(file) if isinstance(file, str) else None,
+        SecretStr(inline) if isinstance(inline, str) else None,
+    )
+
+
+def _without_keys(problems: list[Problem], places: Iterable[Where]) -> list[Problem]:
+    """The problems, and one for each key that stands where others would read it."""
+    wrong = {
+        where: Problem(
+            where,
+            "holds an API key, which others would read. Take it out, and write the key in a "
+            "file of its own, named in `[portal] api_key_file`",
+            show=False,
+        )
+        for where in places
+    }
+    return [*(problem for problem in problems if problem.where not in wrong), *wrong.values()]
 
 
 def _is_table(value: object) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -18,6 +18,17 @@ from publisher_daemon.errors import ConfigInvalid
 
 _ENOUGH = 8192
 _PRINTABLE = re.compile(r"[!-~]+")
+#: as udata makes them: 64 characters after their prefix (portal-facts §1.1), or a JWT of old
+_KEY = re.compile(r"udata_[\w-]{40,}|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{16,}", re.ASCII)
+#: shorter “keys” are words: of another file that was named by mistake, for one
+_SHORTEST = 20
+#: What is treated as a secret wherever it goes.
+_MAY_HOLD_IT = {
+    ("portal", "api_key"),
+    ("portal", "proxy"),
+    ("alerts", "to"),
+    ("alerts", "heartbeat"),
+}
 _HOW = (
     "Put the key in a file only the service can read and name it in `[portal] api_key_file`, or "
     "hand it over as the systemd credential `api-key`, or set PUBLISHER_PORTAL__API_KEY."
@@ -55,6 +66,30 @@ def known_keys(
 def looks_like_a_key(text: str) -> bool:
     """Whether this may be a key that somebody wrote where another setting belongs."""
     return re.search(r"udata_|eyJ|(?:^|/)[\w.+=-]{40,}$", text, re.ASCII) is not None
+
+
+def misplaced(
+    values: object, keys: Collection[str], where: tuple[str | int, ...] = ()
+) -> Iterator[tuple[str | int, ...]]:
+    """Where a key stands among settings that others get to read: a title, a tag, a path."""
+    if where in _MAY_HOLD_IT:
+        return
+    if isinstance(values, dict):
+        for name, value in values.items():
+            if _holds_a_key(str(name), keys):
+                yield where  # its own name would show it
+            yield from misplaced(value, keys, (*where, name))
+    elif isinstance(values, list):
+        for index, value in enumerate(values):
+            yield from misplaced(value, keys, (*where, index))
+    elif isinstance(values, str) and _holds_a_key(values, keys):
+        yield where
+
+
+def _holds_a_key(text: str, keys: Collection[str]) -> bool:
+    return _KEY.search(text) is not None or any(
+        key in text for key in keys if len(key) >= _SHORTEST
+    )
 
 
 def without_keys(text: str) -> str:

@@ -32,6 +32,7 @@ from publisher_daemon.errors import (
 from publisher_daemon.folder import Folder
 from publisher_daemon.health import Pulse
 from publisher_daemon.ledger import DatasetFacts, Ledger
+from publisher_daemon.log import redact
 from publisher_daemon.model import DatasetId, Hint, Policy, Reason, Report, ResourceKey, Watch
 from publisher_daemon.naming import readable
 from publisher_daemon.portal import Portal
@@ -147,6 +148,7 @@ def open_portal(
         reason=reason,
         on_exchange=on_exchange,
         on_wait=on_wait,
+        hide=redact,
     )
 
 

@@ -35,6 +35,7 @@ from publisher_daemon.errors import (
 )
 from publisher_daemon.health import Notifier, Pulse
 from publisher_daemon.ledger import Ledger
+from publisher_daemon.log import redact
 from publisher_daemon.model import DatasetId, Hint, Reason, Report
 from publisher_daemon.reconcile.flowing import Transfers
 from publisher_daemon.schedule.running import Schedule
@@ -386,7 +387,7 @@ class Daemon:
         """What is going on, for ``systemctl status``."""
         closed = office.gate.closed
         if closed is not None:
-            return f"Not publishing: {closed.why}"
+            return redact(f"Not publishing: {closed.why}")
         return (
             self._progress.sentence()
             or f"Watching {len(office.watches)} folders for {len(office.datasets)} datasets."

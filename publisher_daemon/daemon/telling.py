@@ -17,6 +17,7 @@ from publisher_daemon.daemon.office import Office
 from publisher_daemon.daemon.people import People
 from publisher_daemon.errors import LedgerBroken, PortalError
 from publisher_daemon.health import TOO_OLD, Heartbeat
+from publisher_daemon.log import redact
 from publisher_daemon.metrics import Now, WatchNow
 from publisher_daemon.model import Report
 
@@ -174,7 +175,7 @@ class Teller:
             for dataset in self._office.datasets
             if dataset in facts and facts[dataset].trouble
         ]
-        return (*([closed.why] if closed else []), *troubles)
+        return tuple(map(redact, (*([closed.why] if closed else []), *troubles)))
 
     def _now(self) -> Now:
         ledger, closed = self._office.ledger, self._office.gate.closed

@@ -13,8 +13,10 @@ _SIGNS: tuple[tuple[bytes, re.Pattern[bytes], str], ...] = (
     (
         b"eyJ",
         re.compile(rb"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{16,}"),
-        "an access token (JWT, like the portal's API keys)",
+        "an access token (JWT)",
     ),
+    # the very key of this service, beside the data it publishes: 64 characters (portal-facts §1.1)
+    (b"udata_", re.compile(rb"\budata_[\w-]{40,}"), "an API key of the portal"),
     (b"AKIA", re.compile(rb"\bAKIA[0-9A-Z]{16}\b"), "an Amazon access key"),
     (b"ghp_", re.compile(rb"\bghp_[0-9A-Za-z]{36}"), "a GitHub token"),
     (b"github_pat_", re.compile(rb"\bgithub_pat_\w{40,}"), "a GitHub token"),

@@ -30,6 +30,7 @@ __all__ = [
     "Level",
     "Recent",
     "configure",
+    "guard",
     "message_id",
     "redact",
     "single_line",
@@ -47,6 +48,8 @@ _FIRST = ("timestamp", "level", "event")
 _COLOURS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "31;1"}
 
 _redactor = Redactor()
+#: every secret this process was ever given: one that was replaced still works until it is revoked
+_secrets: set[str] = set()
 
 
 def redact(text: str) -> str:
@@ -68,7 +71,8 @@ def configure(
     is read, or when the configuration is reloaded.
     """
     global _redactor, _writer  # noqa: PLW0603 - one process writes one log; `redact` serves all
-    _redactor = Redactor(secrets)
+    _secrets.update(secrets)
+    _redactor = Redactor(_secrets)
     writer = _Writer(sys.stderr if stream is None else stream, format, recent)
     if _writer is not None:
         _writer.close()
@@ -219,6 +223,21 @@ def _shown(value: Any) -> str:
         return single_line(json.dumps(value, ensure_ascii=False, allow_nan=False))
     text = single_line(value)
     return text if text and not set(' "=') & set(text) else f'"{text}"'
+
+
+def guard() -> None:
+    """Log what nobody catches: Python would print it as it is, and a fault may quote anything."""
+    sys.excepthook = lambda _kind, error, _trace: _ended(error)
+    threading.excepthook = lambda found: _ended(found.exc_value)
+    sys.unraisablehook = lambda found: _ended(found.exc_value)
+
+
+def _ended(error: BaseException | None) -> None:
+    if not isinstance(error, Exception):
+        return  # an end that somebody asked for
+    if _writer is None:
+        configure()
+    structlog.get_logger().error("program.failed", why=str(error), exc_info=error)
 
 
 class _ToStructlog(logging.Handler):

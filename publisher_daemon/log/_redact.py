@@ -7,6 +7,7 @@ shape of a portal token. The second works before the first key is even read.
 from __future__ import annotations
 
 import base64
+import html
 import json
 import math
 import re
@@ -16,10 +17,11 @@ from urllib.parse import quote
 
 HIDDEN = "[redacted]"
 
-_TOKEN = re.compile(r"udata_[A-Za-z0-9_-]{20,}")
+_SHAPE = r"udata_[A-Za-z0-9_-]{20,}"
 #: shorter secrets would blank ordinary words
 _SHORTEST = 8
 _DEEPEST = 8
+_URL_SAFE = str.maketrans("+/", "-_")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -30,7 +32,8 @@ class Redactor:
         forms = {form for secret in secrets for form in _forms(secret)}
         # longest first, so that a secret inside another does not leave the other's rest behind
         exact = [re.escape(form) for form in sorted(forms, key=lambda form: (-len(form), form))]
-        self._pattern = re.compile("|".join([*exact, _TOKEN.pattern]))
+        # whatever its case: the host of an address is written small, hexadecimal as one likes
+        self._pattern = re.compile("|".join([*exact, _SHAPE]), re.IGNORECASE)
 
     def text(self, text: str) -> str:
         """The text without secrets."""
@@ -57,11 +60,18 @@ def _forms(secret: str) -> Iterable[str]:
     secret = secret.strip()
     if len(secret) < _SHORTEST:
         return
-    yield secret
-    yield quote(secret, safe="")
-    yield json.dumps(secret)[1:-1]
-    yield repr(secret)[1:-1]
-    yield base64.b64encode(secret.encode()).decode().rstrip("=")
+    quoted = quote(secret, safe="")
+    written = json.dumps(secret)[1:-1]
+    yield from (secret, quoted, quote(quoted, safe=""), html.escape(secret), repr(secret)[1:-1])
+    # an answer that is JSON is kept inside JSON
+    yield from (written, json.dumps(written)[1:-1])
+    data = secret.encode()
+    yield data.hex()
+    for before in range(3):
+        # “name:key” is written in base64 too: the key's own characters depend on where it begins
+        whole = base64.b64encode(bytes(before) + data)
+        inner = whole[-(-before * 8 // 6) : (before + len(data)) * 8 // 6].decode()
+        yield from (inner, inner.translate(_URL_SAFE))
 
 
 def printable(text: str) -> str:

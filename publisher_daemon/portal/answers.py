@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from html import unescape
@@ -20,14 +20,17 @@ _NOT_TEXT = re.compile(r"<(script|style)\b.*?</\1>|<!--.*?-->|<[^>]+>", re.DOTAL
 _GUESSES = re.compile(r"\s*You have requested this URI \[.*", re.DOTALL)
 
 
-def words(body: bytes, content_type: str) -> str:
-    """What the answer says, as one line for a person; empty when it says nothing."""
+def words(body: bytes, content_type: str, hide: Callable[[str], str] = lambda text: text) -> str:
+    """What the answer says, as one line for a person; empty when it says nothing.
+
+    ``hide`` comes before the cut: half a key would no longer be recognised.
+    """
     text = body.decode("utf-8", "replace").strip()
     try:
         document = json.loads(text)
     except ValueError:
-        return _line(_page(text) if "<" in text or "html" in content_type else text)
-    return _line(_GUESSES.sub("", _told(document)))
+        return _line(hide(_page(text) if "<" in text or "html" in content_type else text))
+    return _line(hide(_GUESSES.sub("", _told(document))))
 
 
 def _told(document: Any) -> str:

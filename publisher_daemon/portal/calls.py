@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, NoReturn
 from urllib.parse import urlencode, urlsplit
 
@@ -51,6 +52,8 @@ _BLOCK = 65536
 #: an answer of the API larger than this is not one: 100,000 resources are some 85 MB
 _MAX_ANSWER = 512 * 2**20
 _KEPT_BODY = 4096
+#: of an exchange's headers: how many, and how long each may be
+_KEPT_HEADERS, _KEPT_VALUE = 50, 1000
 _HIDDEN = "***"
 _SECRET_HEADERS = frozenset({"x-api-key", "authorization", "proxy-authorization", "set-cookie"})
 #: a list is read by so many at a time
@@ -82,6 +85,7 @@ class Caller:
         reason: str,
         on_exchange: Callable[[Exchange], None] | None,
         on_wait: Callable[[float], None],
+        hide: Callable[[str], str],
     ) -> None:
         self.base = base_of(url)
         self._origin = origin(self.base)
@@ -93,6 +97,7 @@ class Caller:
         self._reason = reason
         self._on_exchange = on_exchange
         self._on_wait = on_wait
+        self._hide = hide
         self._expect = True
 
     def __repr__(self) -> str:
@@ -199,7 +204,8 @@ class Caller:
     def refuse(self, answer: Answer, *, wrote: bool) -> NoReturn:
         """Raise what an answer that is no success means. ``wrote``: it may have been done."""
         status, exchange = answer.status, answer.exchange
-        said = self._redacted(answers.words(answer.body, answer.headers.get("Content-Type", "")))
+        kind = answer.headers.get("Content-Type", "")
+        said = answers.words(answer.body, kind, self._redacted)
         told = f"{status}: {said}" if said else f"{status}"
         asked = f"{exchange.method} {urlsplit(exchange.url).path}"
         if status < 400:
@@ -359,7 +365,7 @@ class Caller:
     def _with_answer(
         self, exchange: Exchange, response: requests.Response, content: bytes
     ) -> Exchange:
-        sentry_id = response.headers.get("X-Sentry-ID")
+        sentry_id = self._redacted(response.headers.get("X-Sentry-ID", ""))[:_KEPT_VALUE]
         return replace(
             exchange,
             status=response.status_code,
@@ -367,17 +373,21 @@ class Caller:
             # redacted before it is cut: a cut key would not be recognised
             answer_body=self._redacted(content.decode("utf-8", "replace"))[:_KEPT_BODY],
             # old servers said "None" when they had none (portal-facts §11.7)
-            sentry_id=None if sentry_id == "None" else sentry_id,
+            sentry_id=None if sentry_id in {"", "None"} else sentry_id,
         )
 
     def _headers(self, headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
         return tuple(
-            (name, _HIDDEN if name.lower() in _SECRET_HEADERS else self._redacted(value))
-            for name, value in headers.items()
+            (
+                self._redacted(name)[:_KEPT_VALUE],
+                _HIDDEN if name.lower() in _SECRET_HEADERS else self._redacted(value)[:_KEPT_VALUE],
+            )
+            for name, value in islice(headers.items(), _KEPT_HEADERS)
         )
 
     def _redacted(self, text: str) -> str:
-        return text.replace(self._key, _HIDDEN) if self._key else text
+        """The text without the key: as it is, and in whatever dress an answer gives it back."""
+        return self._hide(text.replace(self._key, _HIDDEN) if self._key else text)
 
     def _tell(self, exchange: Exchange) -> None:
         if self._on_exchange is not None:

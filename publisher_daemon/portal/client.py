@@ -62,8 +62,12 @@ class Portal(Vocabularies, Served):
         reason: str = "",
         on_exchange: Callable[[Exchange], None] | None = None,
         on_wait: Callable[[float], None] = lambda _seconds: None,
+        hide: Callable[[str], str] = lambda text: text,
     ) -> None:
-        """``on_wait`` is told, before each answer, how long it may take."""
+        """``on_wait`` is told, before each answer, how long it may take.
+
+        ``hide`` takes out of what is kept of an answer whatever must not be.
+        """
         self._transport = Transport(ca_file=ca_file, proxy=proxy, timeouts=timeouts)
         self._calls = Caller(
             url,
@@ -75,6 +79,7 @@ class Portal(Vocabularies, Served):
             reason=reason,
             on_exchange=on_exchange,
             on_wait=on_wait,
+            hide=hide,
         )
         self._prefix = None if api_key is None else api_key.strip()[:14]
         self._clock = clock

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import html
 import json
 import os
 import socket
@@ -39,11 +40,23 @@ VERBS = [
 FEW = [("once",), ("check", "--json"), ("once", "--json"), ("support", "--bundle", "bundle.zip")]
 
 
+def dresses(key: str) -> set[str]:
+    """The key in every dress that an answer, a page, an address or a header may give it."""
+    quoted = quote(key, safe="")
+    plain = {key, key.lower(), quoted, quoted.lower(), quote(quoted), html.escape(key)}
+    coded = {base64.b64encode(f"{'u' * n}:{key}".encode()).decode() for n in range(3)}
+    coded |= {base64.b64encode(key.encode()).decode(), key.encode().hex()}
+    return {*plain, *coded, json.dumps(key)[1:-1], repr(key)[1:-1]}
+
+
 def forms(key: str) -> set[bytes]:
-    """The key in every dress, and the middle of it: a cut key is a key."""
-    texts = {key, quote(key, safe=""), json.dumps(key)[1:-1], repr(key)[1:-1], key[14:40]}
-    coded = {base64.b64encode(key.encode()).decode().rstrip("=")}
-    return {text.encode() for text in texts | coded}
+    """What must stand nowhere: the middle of each dress, as a cut key is a key."""
+    return {dress[14:40].encode() for dress in dresses(key)} | {key.encode()}
+
+
+def echoed(key: str) -> bytes:
+    """An answer that gives back the key in every dress."""
+    return f"you sent {' and '.join(sorted(dresses(key)))}".encode()
 
 
 def leaks(key: str, *outputs: bytes | str, below: Path | None = None) -> list[str]:
@@ -86,17 +99,17 @@ def test_a_key_given_this_way_is_in_nothing_that_comes_out(
         distant.configure()
         environ = give(distant, way)
         (distant.home / ".env").write_text(f"PUBLISHER_PORTAL__API_KEY={key}\n")
-        echo = f"you sent {key} and {quote(key, safe='')}".encode()
+        echo = echoed(key)
         proxy.rule(
             "POST .*/upload/",
             status=500,
-            headers={"X-Sentry-ID": "ab" * 16, "X-Echo": quote(key, safe="")},
+            headers={"X-Sentry-ID": key, "X-Echo": quote(key, safe="")},
             body=echo,
             content_type="text/plain",
             times=2,
         )
         if key == PLAIN:  # which no portal knows
-            body = json.dumps({"message": f"Invalid API token {key}"}).encode()
+            body = json.dumps({"message": f"Invalid API token: {echo.decode()}"}).encode()
             proxy.rule(".*", status=401, body=body, content_type="application/json")
         distant.drop("a.csv", b"a\n")
         distant.drop("b.parquet", b"b\n")
@@ -182,6 +195,8 @@ MISTAKES = {
     "proxy": ("[daemon]", 'proxy = "http://x:{key}@127.0.0.1:9"\n[daemon]'),
     "messages": ("[[folders]]", '[alerts]\nto = ["{key}"]\n[[folders]]'),
     "messages'": ("[[folders]]", '[alerts]\nto = ["pigeon://{key}@x"]\n[[folders]]'),
+    "title": ("[[folders]]", '[[datasets]]\nid = "{dataset}"\ntitle = "{key}"\n[[folders]]'),
+    "language": ("[daemon]", '[daemon]\nlanguage = "{key}"'),
     "expected": ("[[folders]]", '[[folders]]\nexpect = "{key}"'),
     "metrics": ("[[folders]]", '[metrics]\nlisten = "{key}"\n[[folders]]'),
 }  # fmt: skip
@@ -215,7 +230,7 @@ def test_a_key_in_the_wrong_place_is_not_repeated(
     read = capsys.readouterr()
 
     assert leaks(SHAPED, said, done.stdout, done.stderr, read.out, read.err) in ([], ["output 0"])
-    if place not in {"proxy", "folder", "messages'"}:  # those load: the settings hold what they are
+    if place not in {"proxy", "messages'"}:  # those load: the settings hold what they are
         assert leaks(SHAPED, said) == []
 
 
@@ -279,8 +294,8 @@ def test_a_redirection_elsewhere_gets_no_key(proxy: Proxy, status: int) -> None:
 
 
 def test_the_canary_would_be_heard(tmp_path: Path) -> None:
-    for dress in forms(PLAIN) | forms(SHAPED):
-        key = PLAIN if dress in forms(PLAIN) else SHAPED
-        (tmp_path / "x").write_bytes(b"before " + dress + b" after")
+    for key in (PLAIN, SHAPED):
+        for dress in dresses(key):
+            (tmp_path / "x").write_text(f"before {dress} after")
 
-        assert leaks(key, below=tmp_path)
+            assert leaks(key, below=tmp_path)

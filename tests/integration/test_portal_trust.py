@@ -211,12 +211,18 @@ def test_the_key_is_hidden_in_everything_kept_for_people() -> None:
 
 
 def test_a_long_answer_is_kept_in_part() -> None:
-    script = answering("500 Oops", b"x" * 100_000)
+    headers = f"X-Sentry-ID: {KEY}{'s' * 9000}\r\n" + f"X-Long: {'y' * 9000}\r\n" * 80
+    script = answering("500 Oops", b"x" * 100_000, headers)
     with Scripted(script) as server, pytest.raises(PortalUnreachable) as failed:
         read(Portal(server.url, KEY))
 
-    assert failed.value.exchange is not None
-    assert len(failed.value.exchange.answer_body) == 4096
+    kept = failed.value.exchange
+    assert kept is not None
+    assert len(kept.answer_body) == 4096
+    assert len(repr(kept.answer_headers)) < 60_000
+    assert kept.sentry_id is not None
+    assert KEY not in kept.sentry_id
+    assert len(kept.sentry_id) <= 1000
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "clé", "a\nb", "a\x00b"])

@@ -170,6 +170,44 @@ def test_a_key_in_a_wrong_variable_is_never_shown(file: Path, variable: str) -> 
     assert TOKEN not in refusal(file, {variable: "[" + TOKEN})
 
 
+@pytest.mark.parametrize(
+    ("line", "place"),
+    [
+        ('[[datasets]]\nid = "{d}"\ntitle = "Mesures {}"', "[datasets][1] title"),
+        ('[[datasets]]\nid = "{d}"\ntags = ["air", "{}"]', "[datasets][1] tags[2]"),
+        ('[[datasets]]\nid = "{d}"\nextras = {{ "{}" = "x" }}', "extras"),
+        ('[[folders]]\npath = "/srv/{}"\ndataset = "{d}"', "[folders][1] path"),
+        (
+            '[[folders]]\npath = "/"\ndataset = "{d}"\nresources = [{{ match = "{}" }}]',
+            "match",
+        ),
+    ],
+)
+@pytest.mark.parametrize("key", [TOKEN, CANARY])
+def test_a_key_among_words_that_are_published_is_refused_unseen(
+    file: Path, line: str, place: str, key: str
+) -> None:
+    """The one with a key's shape, and the one that is only known as the key."""
+    file.write_text(settings_text() + line.format(key, d="5bbb6d6cff66bd4dc17bfd5a") + "\n")
+
+    said = refusal(file, {"PUBLISHER_PORTAL__API_KEY": CANARY})
+
+    assert "holds an API key" in said
+    assert place in said
+    assert key not in said
+
+
+def test_a_key_of_no_known_shape_in_a_wrong_place_is_not_shown_in_part(file: Path) -> None:
+    """A value that is wrong is shown, cut when it is long: half a key would no more be known."""
+    file.write_text(settings_text('api_key = "kanari!0123456789?voliere=sans&forme"'))
+    value = "/srv/a/path/of/some/length/kanari!0123456789?voliere=sans&forme"
+
+    said = refusal(file, {"PUBLISHER_DAEMON__WORKERS": value})
+
+    assert "kanari" not in said
+    assert "holds an API key" in said
+
+
 def test_printing_the_settings_hides_the_key(file: Path) -> None:
     file.write_text(settings_text(f'api_key = "{CANARY}"'))
 

@@ -123,6 +123,7 @@ DAMAGES = {
     "a quote never closed": (GOOD.replace("Lyon", '"Lyon', 1).encode(), "quote_open"),
     "a private key": (f"{GOOD}{BEGIN}\n".encode(), "secret"),
     "an API token": (GOOD.replace('"dit ""provisoire"""', token(), 1).encode(), "secret"),
+    "the portal's own API key": (f"{GOOD}cle;udata_{'Zz-9' * 16}\n".encode(), "secret"),
     "the export twice, without its header again": (TEXT + TEXT.split(b"\n", 1)[1], "rows_twice"),
     "every row twice": (doubled(GOOD).encode(), "rows_twice"),
     "accents that became question marks": (lost(GOOD).encode(), "accents_lost"),

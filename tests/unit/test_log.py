@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import json
 import logging
 import os
 import pty
 import socket
+import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +39,7 @@ def _fresh() -> Iterator[None]:
     logging.getLogger().handlers[:] = handlers
     logging.getLogger().setLevel(level)
     log._redactor = Redactor()
+    log._secrets.clear()
 
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:
@@ -105,6 +109,56 @@ def test_no_form_of_the_key_is_written(form: str) -> None:
     assert base64.b64encode(CANARY.encode()).decode().rstrip("=") not in text
     assert "Zz-9" not in text
     assert "RuntimeError" in text
+
+
+def test_no_dress_of_the_key_hides_it() -> None:
+    """What an answer, a page, an address or a header may make of it."""
+    basic = [base64.b64encode(f"{'u' * n}:{CANARY}{after}".encode()).decode()
+             for n in range(3) for after in ("", "x", "xy")]  # fmt: skip
+    dresses = [
+        quote(CANARY, safe="").lower(), quote(quote(CANARY, safe="")), html.escape(CANARY),
+        CANARY.upper(), CANARY.encode().hex().upper(), json.dumps(json.dumps(CANARY)),
+        base64.urlsafe_b64encode(CANARY.encode()).decode(), *basic,
+    ]  # fmt: skip
+    configured(secrets=[CANARY])
+
+    for dress in dresses:
+        left = log.redact(f"before {dress} after").removeprefix("before ").removesuffix(" after")
+        assert "[redacted]" in left
+        # of base64, what other bytes share with it; the quotes of JSON
+        assert len(left.replace("[redacted]", "")) <= 12, dress
+
+
+def test_a_key_that_was_replaced_is_still_hidden() -> None:
+    configured(secrets=[CANARY])
+    configured(secrets=["another-key-of-this-portal"])
+
+    assert log.redact(CANARY) == "[redacted]"
+
+
+def test_what_nobody_catches_is_logged_without_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("excepthook", "unraisablehook"):
+        monkeypatch.setattr(sys, name, getattr(sys, name))
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    stream = configured(secrets=[CANARY])
+    log.guard()
+
+    def fail() -> None:
+        raise KeyError(CANARY)
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+    sys.excepthook(ValueError, ValueError(TOKEN), None)
+    sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
+
+    first, second = lines(stream)
+    assert (first["event"], first["error"], second["error"]) == (
+        "program.failed", "KeyError", "ValueError",
+    )  # fmt: skip
+    assert "in fail" in first["exception"]
+    assert "4f1c" not in stream.getvalue()
+    assert "Zz-9" not in stream.getvalue()
 
 
 def test_a_token_is_hidden_before_any_key_is_known() -> None:
