@@ -709,5 +709,7 @@ class Report:
     requeue_at: float | None = None
     #: what stopped the whole pass, if anything did
     trouble: str | None = None
+    #: its code; that of the folder, where more than one thing did
+    trouble_code: str | None = None
     #: the portal could not be asked (it is away, or refuses the key); when to ask again
     portal_at: float | None = None

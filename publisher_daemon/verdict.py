@@ -234,7 +234,7 @@ def _kinds(new: Column, old: Column, level: Level, *, enough: bool) -> Iterator[
         )
     if new.kind == old.kind:
         return
-    change = f"{where} there is now {_WORDS[new.kind]} instead of {_WORDS[old.kind]}."
+    change = f"{where}, now {_WORDS[new.kind]} instead of {_WORDS[old.kind]}."
     pair = {new.kind, old.kind}
     alike = ({"integer", "decimal"}, {"integer", "decimal_comma"}, {"decimal", "exponent"},
              {"decimal_comma", "exponent"})  # fmt: skip
@@ -249,11 +249,11 @@ def _kinds(new: Column, old: Column, level: Level, *, enough: bool) -> Iterator[
 def _values(new: Column, old: Column, level: Level, where: str) -> Iterator[Finding]:
     """What its values have become, whatever their kind."""
     if old.blank < 0.1 and new.blank - old.blank > 0.35:
-        yield Finding("column_emptied", f"{where} {new.blank:.0%} of values are gone.", "warn")
+        yield Finding("column_emptied", f"{where}, {new.blank:.0%} of the values are gone.", "warn")
     if old.nothing == 0 and new.nothing > 0.3:
         yield Finding(
             "placeholders",
-            f"{where} {new.nothing:.0%} of the values are words like “null”, that programs write "
+            f"{where}, {new.nothing:.0%} of the values are words like “null”, that programs write "
             "for nothing.",
             level,
         )

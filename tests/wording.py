@@ -210,6 +210,11 @@ SINGLE = (
     *(f"{many} {state}" for many in ("1", "{count}") for state in (
         "published", "pending", "held", "failed", "kept", "withdrawn", "ignored",
     )),
+    "text", "tabs", "commas", "semicolons", "bars", "line {at}: {count}",
+    "daily by {time}", "weekdays by {time}", "monthly by {count} {time}", "monthly by last {time}",
+    *(f"weekly by {day} {{time}}" for day in (
+        "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+    )),
     "'{some}' or '{last}'", "{some}:// or {last}://",
     "minute", "hour", "day-of-month", "month", "day-of-week", "0 to 59", "0 to 23",
 )  # fmt: skip

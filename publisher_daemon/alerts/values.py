@@ -14,6 +14,7 @@ class Kind(StrEnum):
 
     FILES = "files"
     FOLDER = "folder"
+    DATASET = "dataset"
     METADATA = "metadata"
     PORTAL = "portal"
     KEY_REFUSED = "key_refused"

@@ -34,7 +34,7 @@ class Writer:
         subject = self._headline(topics[0])
         if len(topics) > 1:
             subject = self._words.count(
-                "{count} thing needs somebody", "{count} things need somebody", len(topics)
+                "{count} thing needs attention", "{count} things need attention", len(topics)
             )
         return self._subject(subject), self._letter(topics)
 
@@ -42,7 +42,9 @@ class Writer:
         """The same about what goes on."""
         topics = _grouped(concerns)
         subject = self._words.count(
-            "{count} thing still needs somebody", "{count} things still need somebody", len(topics)
+            "{count} thing still needs attention",
+            "{count} things still need attention",
+            len(topics),
         )
         return self._subject(subject), self._letter(topics)
 
@@ -50,12 +52,12 @@ class Writer:
         """Subject and body about what is well again."""
         words = self._words
         lines = [self._well(topic, told) for topic, told in topics]
-        subject = words("Well again: {what}", what=lines[0])
+        subject = words("Back to normal: {what}", what=lines[0])
         if len(lines) > 1:
             subject = words.count(
-                "{count} thing is well again", "{count} things are well again", len(lines)
+                "{count} thing is back to normal", "{count} things are back to normal", len(lines)
             )
-        body = [words("Well again, and nothing is to be done:"), *(f"- {line}" for line in lines)]
+        body = [words("Back to normal; there is nothing to do:"), *(f"- {line}" for line in lines)]
         links = dict.fromkeys(told.page for _, told in topics if told.page)
         body += ["", *links] if links else []
         return self._subject(subject), "\n".join([*body, "", *self._foot()])
@@ -86,7 +88,7 @@ class Writer:
         for reason, same in groupby(sorted(named, key=lambda one: one.why), lambda one: one.why):
             items = [one.item for one in same if one.item]
             said = words.of(reason)
-            lines += [f"- {', '.join(items)}{words(': ')}{said}" if items else f"- {said}"]
+            lines += [f"- {', '.join(items)}{words(': ')}{said}" if items else f"- {_begun(said)}"]
         if len(found) > len(named):
             lines.append(words("- … and {count} more.", count=len(found) - len(named)))
         lines += ["", words("On the portal now"), *self._on_portal(named)]
@@ -104,7 +106,7 @@ class Writer:
                 continue
             day = self.day(one.published_at)
             stays = words("what was published on {day} stays", day=day)
-            lines.append(f"- {one.item}{words(': ')}{stays}" if one.item else f"- {stays}")
+            lines.append(f"- {one.item}{words(': ')}{stays}" if one.item else f"- {_begun(stays)}.")
             lines += [f"  {one.link}"] if one.link else []
         return lines
 
@@ -121,10 +123,12 @@ class Writer:
                 )
             case Kind.FOLDER:
                 return words("The folder of “{title}” cannot be used", title=title)
+            case Kind.DATASET:
+                return words("Nothing can be published on “{title}”", title=title)
             case Kind.METADATA:
                 return words("The page of “{title}” is not as configured", title=title)
             case Kind.PORTAL:
-                return words("The portal does not answer")
+                return words("The portal is not available: publishing waits")
             case Kind.KEY_REFUSED:
                 return words("The portal refuses the API key: nothing is published")
             case Kind.KEY_ENDS:
@@ -136,7 +140,7 @@ class Writer:
             case Kind.LATE:
                 return words("“{title}” is late, says the portal", title=title)
             case Kind.EXPECTED:
-                return words("A file of “{title}” did not come", title=title)
+                return words("An expected file of “{title}” did not come", title=title)
 
     def _well(self, topic: Topic, told: Told) -> str:
         words, title = self._words, told.title or topic.dataset
@@ -145,10 +149,12 @@ class Writer:
                 return words("every file of “{title}” is published", title=title)
             case Kind.FOLDER:
                 return words("the folder of “{title}” is back", title=title)
+            case Kind.DATASET:
+                return words("“{title}” can be published on again", title=title)
             case Kind.METADATA:
                 return words("the page of “{title}” is as configured", title=title)
             case Kind.PORTAL:
-                return words("the portal answers")
+                return words("the portal is available again")
             case Kind.KEY_REFUSED:
                 return words("the portal accepts the API key")
             case Kind.KEY_ENDS:
@@ -156,7 +162,7 @@ class Writer:
             case Kind.LATE:
                 return words("“{title}” is up to date, says the portal", title=title)
             case Kind.EXPECTED:
-                return words("the file of “{title}” came", title=title)
+                return words("the expected file of “{title}” came", title=title)
 
     def _remedy(self, kind: Kind) -> str:
         words = self._words
@@ -171,17 +177,19 @@ class Writer:
                     "Mount or restore the folder; nothing is withdrawn meanwhile, and the service "
                     "goes on by itself."
                 )
+            case Kind.DATASET:
+                return words("Do what the reason says; the files then go up by themselves.")
             case Kind.METADATA:
                 return words("Do what the reason says; the page is then written by itself.")
             case Kind.PORTAL:
                 return words(
-                    "Nothing at first: it goes on by itself. If it lasts, `publisher-daemon check` "
+                    "Nothing for now: it goes on by itself. If it lasts, `publisher-daemon check` "
                     "says whether it is the network, the proxy or the portal."
                 )
             case Kind.KEY_REFUSED | Kind.KEY_ENDS:
                 return words(
                     "Make a new key in the portal's account page, put it in place of this one and "
-                    "restart."
+                    "restart the service."
                 )
             case Kind.LATE:
                 return words(
@@ -192,6 +200,11 @@ class Writer:
                 return words(
                     "Ask whoever writes the file; once it is in the folder, it goes up by itself."
                 )
+
+
+def _begun(sentence: str) -> str:
+    """A reason may go on after something else, and then begins small."""
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _grouped(concerns: Iterable[Concern]) -> list[list[Concern]]:

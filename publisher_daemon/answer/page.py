@@ -91,8 +91,8 @@ class Answer:
             return single_line(words.of(self.view.trouble))
         if bad:
             return words.count(
-                "{count} file is not published and needs somebody.",
-                "{count} files are not published and need somebody.",
+                "{count} file is not published and needs attention.",
+                "{count} files are not published and need attention.",
                 bad,
             )
         if any(file.state is State.PENDING for file in files):
@@ -115,7 +115,7 @@ def text_page(answer: Answer, now: float) -> str:
     for file in answer.files[:MOST]:
         lines.append(f"{_MARKS[file.state]} {_name(file)}{words(': ')}{words(str(file.state))}")
         lines += [f"    {answer.day(file.since)}"] if file.since else []
-        lines += [f"    {file.url}"] if _linked(file) else []
+        lines += [f"    {_meanwhile(answer, file)}{file.url}"] if _linked(file) else []
         lines += [f"    {answer.reason(file)}"] if file.why else []
     return redact("\n".join([*lines, *_more(answer), "", *_foot(answer, now), ""]))
 
@@ -168,7 +168,8 @@ def _row(answer: Answer, file: FileView) -> str:
     state = answer.words(str(file.state))
     last: list[str] = []
     if _linked(file):
-        last.append(f'<a href="{escape(str(file.url))}">{escape(str(file.url))}</a>')
+        link = f'<a href="{escape(str(file.url))}">{escape(str(file.url))}</a>'
+        last.append(escape(_meanwhile(answer, file)) + link)
     if file.why:
         last.append(escape(answer.reason(file)))
     return (
@@ -180,6 +181,12 @@ def _row(answer: Answer, file: FileView) -> str:
 
 def _linked(file: FileView) -> bool:
     return bool(file.url) and file.state is not State.IGNORED and _is_web(str(file.url))
+
+
+def _meanwhile(answer: Answer, file: FileView) -> str:
+    """What the link of a file that waits leads to: not to what the person just put there."""
+    waits = file.state in {State.FAILED, State.HELD, State.PENDING}
+    return answer.words("Still online, as it was: ") if waits else ""
 
 
 def _is_web(url: str) -> bool:
@@ -195,4 +202,10 @@ def _more(answer: Answer) -> Iterator[str]:
 def _foot(answer: Answer, now: float) -> Sequence[str]:
     words = answer.words
     asked = [words("Whom to ask: {contact}", contact=answer.contact)] if answer.contact else []
-    return [*asked, words("Written by publisher-daemon on {day}.", day=answer.day(now))]
+    quoted = any("`" in file.why for file in answer.files[:MOST] if file.why)
+    theirs = (
+        [words("What is written `like this` is for the administrator of the service.")]
+        if quoted
+        else []
+    )
+    return [*theirs, *asked, words("Written by publisher-daemon on {day}.", day=answer.day(now))]

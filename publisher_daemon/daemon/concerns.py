@@ -75,7 +75,8 @@ class Looking:
             since = facts.trouble_since or facts.last_pass or 0.0
             # a portal that is away is told once, and not of each dataset
             if facts.trouble and (closed is None or closed.why not in facts.trouble):
-                topic = Topic(Kind.FOLDER, dataset)
+                refused = facts.trouble_code == "dataset_refused"
+                topic = Topic(Kind.DATASET if refused else Kind.FOLDER, dataset)
                 yield Concern(topic, "", facts.trouble, since, patience, title, page)
             if facts.refresh_trouble and closed is None:
                 topic = Topic(Kind.METADATA, dataset)
@@ -160,8 +161,10 @@ class Looking:
         return max(times, default=None)
 
 
-#: Told of as the portal's or the folder's trouble, not file by file.
-_ELSEWHERE = frozenset({"portal_unreachable", "credential_refused", "folder_unreadable"})
+#: Told of as the portal's, the dataset's or the folder's trouble, not file by file.
+_ELSEWHERE = frozenset(
+    {"portal_unreachable", "credential_refused", "dataset_refused", "folder_unreadable"}
+)
 
 
 def _ripe(standing: Standing) -> bool:

@@ -296,13 +296,15 @@ def remember(office: Office, report: Report) -> None:
         facts = replace(facts, title=found.title, page=found.page, slug=found.slug, late=late)
     if report.words is not None:
         facts = replace(facts, resource_words=tuple(map(_resource_word, report.words)))
-    since = facts.trouble_since if facts.trouble == report.trouble else report.started_at
-    facts = replace(
-        facts,
-        last_pass=report.started_at,
-        trouble=report.trouble,
-        trouble_since=since if report.trouble else None,
-    )
+    facts = replace(facts, last_pass=report.started_at)
+    if report.trouble_code != "stopping":  # our own end says nothing of the dataset
+        since = facts.trouble_since if facts.trouble == report.trouble else report.started_at
+        facts = replace(
+            facts,
+            trouble=report.trouble,
+            trouble_since=since if report.trouble else None,
+            trouble_code=report.trouble_code,
+        )
     if facts != before:
         office.ledger.remember_dataset(facts)
 

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -32,6 +33,9 @@ log = structlog.get_logger(__name__)
 ROUND = 30.0
 #: A round follows a pass after this, in seconds.
 GATHER = 1.0
+#: After a start, people are told nothing before each dataset was looked at, or so many seconds are
+#: over: what is remembered of it may have ended while nobody looked.
+FIRST_LOOK = 300.0
 #: How often the portal is asked when the key ends, in seconds; when it did not answer, sooner.
 KEY_EVERY, KEY_AGAIN = 24 * 3600.0, 600.0
 
@@ -72,6 +76,8 @@ class Teller:
         )
         self._answers = Answers(office)
         self._concerns: tuple[Concern, ...] = ()
+        self._unseen = set(office.lanes)
+        self._began = time.monotonic()
         kept = office.ledger.cache_get("key")
         #: asked once a day, whatever starts and stops in between
         self._key_ends: float | None = json.loads(kept[0])["ends"] if kept else None
@@ -105,18 +111,20 @@ class Teller:
 
     def passed(self, report: Report) -> None:
         """A pass is done."""
+        self._unseen.discard(report.dataset)
         if self._metrics is not None:
             self._metrics.passed(report)
         self._answers.wake(report.dataset)
         self._due.set()
 
-    def round(self) -> None:
+    def round(self, *, people: bool = True) -> None:
         """Tell what is due now; whatever fails in that is logged, and stops no publishing."""
-        _apart(self._round)
+        _apart(partial(self._round, people=people))
 
-    def _round(self) -> None:
+    def _round(self, *, people: bool) -> None:
         self._ask_key()
-        self._concerns = self._people.round(self._key_ends)
+        if people:
+            self._concerns = self._people.round(self._key_ends)
         if self._office.settings.alerts.heartbeat and not (self._alive() or self._ready()):
             self._heartbeats.beat(time.time())
         textfile = self._office.settings.metrics.textfile
@@ -129,11 +137,14 @@ class Teller:
 
     def _rounds(self) -> None:
         while not self._stop.is_set():
-            self.round()
+            self.round(people=self._looked())
             self._due.wait(ROUND)
             # passes come in swarms: one round for all of them
             self._stop.wait(GATHER)
             self._due.clear()
+
+    def _looked(self) -> bool:
+        return not self._unseen or time.monotonic() - self._began > FIRST_LOOK
 
     # ------------------------------------------------------------------------------- the key's end
 
@@ -155,7 +166,7 @@ class Teller:
             log.warning(
                 "key.expiring",
                 why=f"The API key ends in {days} days. Make a new one in the portal's account "
-                "page, put it in place of this one and restart.",
+                "page, put it in place of this one and restart the service.",
                 days=days,
             )
 

@@ -22,6 +22,7 @@ class DatasetFacts:
     last_refresh: float | None = None
     trouble: str | None = None
     trouble_since: float | None = None
+    trouble_code: str | None = None
     #: why the last refresh of its metadata did not go through
     refresh_trouble: str | None = None
     #: the settings it was refreshed under

@@ -221,7 +221,7 @@ class Caller:
             raise CredentialRefused(
                 f"the portal refuses the API key ({told})",
                 hint="Make a new key in the portal's account page, put it in place of this one "
-                "and restart.",
+                "and restart the service.",
                 exchange=exchange,
             )
         if status == 423:

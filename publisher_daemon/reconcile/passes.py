@@ -195,6 +195,9 @@ class Reconciler:
                 requeue_at=_earliest(next_at, seen.recheck_at, retry_at),
                 trouble="; ".join([*seen.troubles.values(), *([trouble.why] if trouble else [])])
                 or None,
+                trouble_code="folder_unreadable"
+                if seen.troubles
+                else (trouble.code if trouble else None),
                 portal_at=retry_at if trouble and trouble.code in _OF_THE_PORTAL else None,
             )
             _tell(report, quiet=not run.done and not trouble and reason is not Reason.ONCE)

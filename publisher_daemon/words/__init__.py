@@ -25,10 +25,16 @@ _NAMES = re.compile(rf"{_NAME.pattern}(?:, {_NAME.pattern})*")
 _NUMBER = r"\d[\d.,]*"
 #: Where one sentence may end and the next begin: a hint follows its message.
 _COLON = re.compile(": ")
-_SEAM = re.compile(r"(?:(?<=[.!?)”»…])|(?<=\w)) (?=[A-ZÀ-Ý`“/])|(?<=;) ")
+_SEAM = re.compile(r"(?<=[.!?)”»…]) (?=[A-ZÀ-Ý`“/\d])|(?<=\w) (?=[A-ZÀ-Ý`“/])|(?<=;) ")
 #: Where one sentence ends and another begins.
-_END = re.compile(r"[.!?] [A-ZÀ-Ý`“/]")
-_DEEPEST = 3
+_END = re.compile(r"[.!?] [A-ZÀ-Ý`“/\d]")
+_DEEPEST = 5
+#: Numbers that are written otherwise elsewhere: thousands, and shares.
+_FIGURE = re.compile(r"\d{1,3}(?:,\d{3})+%?|\d+%")
+#: What an end of its own is worth, in characters, when several templates make one reason.
+_CLOSED = 5
+#: A list with more parts than this is left as it is.
+_MOST_LISTED = 50
 _LOCALE = ("LC_ALL", "LC_MESSAGES", "LANG")
 
 
@@ -59,6 +65,13 @@ class _Template(NamedTuple):
     weight: int
 
 
+class _Said(NamedTuple):
+    """A reason in words; closed: its template ends with a word, not a hole that takes all."""
+
+    text: str
+    closed: bool
+
+
 class Words:
     """One language. ``words(…)`` for our own texts, ``words.of(…)`` for reasons made elsewhere."""
 
@@ -86,9 +99,11 @@ class Words:
         return reason if self.language == "en" else self._of(reason, _DEEPEST)
 
     def _translated(self, reason: str, depth: int) -> str:
+        if _FIGURE.fullmatch(reason):
+            return reason.replace(",", "\N{NO-BREAK SPACE}").replace("%", "\N{NO-BREAK SPACE}%")
         if _NAMES.fullmatch(reason):
             return _NAME.sub(lambda name: self("“{name}”", name=name[1]), reason)
-        found = self._whole(reason, depth, alone=True)
+        found = self._listed(reason, depth) or self._whole(reason, depth, alone=True)
         if found is not None:
             return found
         for seam in _SEAM.finditer(reason):
@@ -96,6 +111,17 @@ class Words:
             if first is not None:
                 return f"{first}{seam[0]}{self._of(reason[seam.end() :], depth)}"
         return self._whole(reason, depth) or self._after_colon(reason, depth) or reason
+
+    def _listed(self, reason: str, depth: int) -> str | None:
+        """One thing after the other, if each of them is one we know."""
+        each = reason.split(", ")
+        said: list[str] = []
+        for one in each if 1 < len(each) < _MOST_LISTED else ():
+            known = self._whole(one, depth, alone=True)
+            if known is None:
+                return None
+            said.append(known)
+        return ", ".join(said) or None
 
     def _after_colon(self, reason: str, depth: int) -> str | None:
         """“place: key: what is wrong with it.”: places and keys stay, the rest is said."""
@@ -108,10 +134,17 @@ class Words:
 
     def _sentence(self, text: str, depth: int, *, alone: bool = False) -> str | None:
         """The same, with or without its full stop: what comes after may have made it need one."""
-        bare = self._whole(text[:-1], depth, alone=alone) if text.endswith(".") else None
-        return self._whole(text, depth, alone=alone) if bare is None else f"{bare}."
+        whole = self._found(text, depth, alone=alone)
+        bare = self._found(text[:-1], depth, alone=alone) if text.endswith(".") else None
+        if bare is None or (whole is not None and whole.closed):
+            return whole and whole.text
+        return f"{bare.text}."
 
     def _whole(self, reason: str, depth: int, *, alone: bool = False) -> str | None:
+        found = self._found(reason, depth, alone=alone)
+        return found and found.text
+
+    def _found(self, reason: str, depth: int, *, alone: bool) -> _Said | None:
         """The reason, if one template makes it, with or without a capital.
 
         ``alone``: without other sentences in its holes.
@@ -120,14 +153,15 @@ class Words:
         if found is None and reason[:1].isalpha():
             found = self._exact(reason[0].swapcase() + reason[1:], depth, alone=alone)
             if found is not None:
-                first = found[0].upper() if reason[0].isupper() else found[0].lower()
-                found = first + found[1:]
+                said = found.text
+                first = said[0].upper() if reason[0].isupper() else said[0].lower()
+                found = _Said(first + said[1:], found.closed)
         return found
 
-    def _exact(self, reason: str, depth: int, *, alone: bool) -> str | None:
+    def _exact(self, reason: str, depth: int, *, alone: bool) -> _Said | None:
         said = self._catalogue.gettext(reason) if reason else reason
         if said != reason:
-            return said
+            return _Said(said, closed=True)
         if not depth:
             return None
         best = max(
@@ -148,7 +182,8 @@ class Words:
             name: value if name in template.quoted else self._of(value, depth - 1)
             for name, value in match.groupdict().items()
         }
-        return _fill(self._catalogue.gettext(template.text), holes)
+        text = _fill(self._catalogue.gettext(template.text), holes)
+        return _Said(text, closed=not template.text.endswith("}"))
 
 
 def _fill(text: str, holes: dict[str, str]) -> str:
@@ -191,5 +226,5 @@ def _each(texts: Iterator[str]) -> Iterator[_Template]:
             pattern=re.compile(pattern, re.DOTALL),
             quoted=frozenset(found[1] for found in _QUOTED.finditer(text)),
             stretch=max(plain, key=len),
-            weight=sum(map(len, plain)),
+            weight=sum(map(len, plain)) + (_CLOSED if plain[-1] else 0),
         )

@@ -95,6 +95,8 @@ def test_the_page_says_what_needs_somebody_first_and_in_words() -> None:
     assert seen.text.index("failed.csv") < seen.text.index("published.csv")
     assert "Le portail n’accepte pas les fichiers .x." in seen.text
     assert "À qui demander" in seen.text
+    assert "Toujours en ligne, tel que c’était\u00a0: https://portal/r/1" in seen.text
+    assert "`ainsi` s’adresse à l’administrateur" in seen.text
 
 
 def test_the_text_is_the_same_for_a_screen_without_a_browser(tmp_path: Path) -> None:

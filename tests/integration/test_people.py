@@ -74,8 +74,8 @@ def test_five_hundred_refused_files_are_one_short_mail_then_one_in_each_digest_t
     assert "releve-000.parquet, releve-001.parquet" in body
     assert "… and 480 more." in body
     assert len(body.splitlines()) < 60
-    assert "still needs somebody" in again
-    assert "Well again" in well
+    assert "still needs attention" in again
+    assert "Back to normal" in well
     assert "every file of" in over
     assert len(mail.raw) == 3
 
@@ -98,7 +98,42 @@ def test_a_folder_that_goes_and_comes_back_is_told_by_mail(producer: Producer) -
     assert str(producer.folder) in body
     assert "What is published stays published, as it is." in body
     assert "Mount or restore the folder" in body
-    assert "Well again" in back
+    assert "Back to normal" in back
+
+
+def test_a_dataset_that_is_not_there_is_told_as_such_and_not_as_a_lost_folder(
+    producer: Producer,
+) -> None:
+    with MailSink() as mail:
+        producer.settings["language"] = '"fr"'
+        alerts(producer, mail.address)
+        producer.dataset = "5bbb6d6cff66bd4dc17bfd5a"
+        producer.drop("a.csv", b"a;b\n")
+        producer.once(code=1)
+        ((subject, body),) = mail.texts()
+
+    assert "Rien ne peut être publié sur" in subject
+    assert "ne montre aucun jeu de données" in body
+    assert "Faites ce que dit la raison" in body
+    assert "Montez" not in body
+
+
+def test_what_was_wrong_before_a_start_is_not_told_before_somebody_looked(
+    distant: Producer, proxy: Proxy
+) -> None:
+    away = distant.folder.with_name("away")
+    distant.drop("a.csv", b"a;b\n")
+    distant.folder.rename(away)
+    distant.once(code=1)  # nobody is to be told yet
+    away.rename(distant.folder)
+    with MailSink() as mail:
+        alerts(distant, mail.address)
+        proxy.rule(f"GET /api/2/datasets/{distant.dataset}/$", delay=1.5)
+        with distant.start() as service:
+            service.wait_for("dataset.reconciled")
+            service.stop()
+
+        assert mail.texts() == []
 
 
 def test_a_dataset_the_portal_shows_as_late_is_told_once_by_mail(
@@ -166,7 +201,7 @@ def test_an_expected_file_that_does_not_come_is_told_and_told_to_have_come(
     with HttpSink() as chat:
         alerts(producer, f"json://127.0.0.1:{chat.port}")
         producer.folder_settings["expect"] = '"daily by 00:00"'
-        producer.settings["timezone"] = '"UTC"'
+        producer.settings |= {"timezone": '"UTC"', "language": '"fr"'}
         producer.once()
         assert chat.requests == []  # nobody promised anything before this machine looked
 
@@ -178,13 +213,13 @@ def test_an_expected_file_that_does_not_come_is_told_and_told_to_have_come(
         ledger.close()
         said = producer.call("once")
         assert '"file.missed"' in said.stderr
-        assert "did not come" in json.loads(chat.requests[0][2])["title"]
-        assert "daily by 00:00" in json.loads(chat.requests[0][2])["message"]
+        assert "n’est pas arrivé" in json.loads(chat.requests[0][2])["title"]
+        assert "(chaque jour avant 00:00)" in json.loads(chat.requests[0][2])["message"]
 
         producer.drop("a.csv", b"a\n")
         producer.once()
         producer.once()
-        assert "came" in json.loads(chat.requests[-1][2])["message"]
+        assert "est arrivé" in json.loads(chat.requests[-1][2])["message"]
         assert len(chat.requests) == 2
 
 

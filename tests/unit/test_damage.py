@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -28,6 +29,7 @@ from publisher_daemon.inspection import inspect
 from publisher_daemon.model import Checks, DatasetId, Watch
 from publisher_daemon.profile import Profile, unpacked
 from publisher_daemon.verdict import Verdict, judge, remembering
+from publisher_daemon.words import Words
 
 GOOD = measures()
 NAMES = ("date", "code_insee", "commune", "heure", "no2", "remarque")
@@ -156,6 +158,18 @@ def test_a_damaged_table_is_held_and_the_damage_is_named(content: bytes, code: s
 
     assert code in codes(found), found
     assert "release PATH" in found.sentence()
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_what_is_said_of_any_damage_is_said_in_french_to_its_last_word(name: str) -> None:
+    """Several findings are one reason: a template must not take the words of the next."""
+    said = Words("fr").of(verdict(DAMAGES[name][0]).sentence())
+
+    ours = re.sub(r"«[^»]*»|`[^`]*`|“[^”]*”", "", said)
+    assert not re.search(
+        r"\b(the|of|is|are|and|in|its?|rows?|now|line|text)\b", ours, re.IGNORECASE
+    ), said
+    assert not re.search(r"\d,\d{3}|\d%", ours), said
 
 
 JSON = features()
