@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import select
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,33 @@ class MountTable:
             self._table = None
 
 
+class _Kept:
+    """The table as it was last read, and read again once the kernel says that it changed.
+
+    A look at one file asks where its folder lies, several times; reading the table for each was a
+    quarter of that look.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._changes: MountTable | None = None
+        self._table: tuple[Mount, ...] | None = None
+
+    def table(self) -> tuple[Mount, ...]:
+        """Every mount; raises what reading the table does."""
+        with self._lock:
+            if self._changes is None:
+                self._changes = MountTable()
+            # asked first and read then: what changes in between is told the next time
+            if self._changes.changed() or self._table is None:
+                self._table = None
+                self._table = tuple(mounts())
+            return self._table
+
+
+_kept = _Kept()
+
+
 def mount_of(descriptor: int) -> Mount | None:
     """The mount an open directory lies on; None where the kernel does not tell."""
     number = _number(descriptor)
@@ -134,7 +162,7 @@ def mount_at(path: str) -> Mount | None:
     is enough as soon as a path enters one.
     """
     try:
-        table = tuple(mounts())
+        table = _kept.table()
     except (OSError, ValueError, IndexError):
         return None
     todo, at, links = [part for part in path.split("/") if part][::-1], "", 0

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal
 
@@ -250,9 +251,15 @@ def _judge(
     return Waiting(
         key,
         "not_settled",
-        f"The file changed a moment ago; it is published once it is still for {need:g} s.",
+        _moved(need),
         until,
     )
+
+
+@lru_cache
+def _moved(need: float) -> str:
+    """One sentence for all the files of a burst."""
+    return f"The file changed a moment ago; it is published once it is still for {need:g} s."
 
 
 def _never(track: Track, sighting: Sighting, now: float, need: float) -> Waiting:

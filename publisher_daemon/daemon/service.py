@@ -44,6 +44,8 @@ from publisher_daemon.watcher import Watcher
 
 log = structlog.get_logger(__name__)
 
+#: What reading two clocks, and seconds since 1970 in a float, may take off an instant.
+ROUNDED = 0.0001
 #: How often old history is looked for, in seconds, and how many rows go at once (milliseconds).
 PRUNE_EVERY, PRUNE_ROWS = 24 * 3600.0, 1000
 #: The same of what bytes held: each time every file is looked at, so more at once.
@@ -395,8 +397,13 @@ class Daemon:
 
 
 def _monotonic(instant: float) -> float:
-    """That instant by the monotonic clock; never quite now, whatever the wall clock does."""
-    return time.monotonic() + max(0.05, instant - time.time())
+    """That instant by the monotonic clock; never quite now, whatever the wall clock does.
+
+    Rather late than early: whoever comes a microsecond too soon finds a file not settled yet, and
+    comes back only after the least wait.
+    """
+    wait = instant - time.time() + ROUNDED
+    return time.monotonic() + max(0.05, wait)
 
 
 #: Reasons to look at the paths they name, and at nothing else.

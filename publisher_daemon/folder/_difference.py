@@ -31,9 +31,11 @@ class Difference:
 
     def _below(self, descriptor: int, prefix: bytes, depth: int) -> Iterator[str | None]:
         with os.scandir(descriptor) as scan:
-            entries = sorted((order(entry), entry) for entry in scan)
+            entries = sorted(((order(entry), entry) for entry in scan), reverse=True)
         yield None
-        for name, entry in entries:
+        while entries:
+            # an entry keeps what it was asked for: each is let go when it was looked at
+            name, entry = entries.pop()
             path = prefix + name
             try:
                 if name.endswith(b"/"):

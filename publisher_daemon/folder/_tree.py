@@ -99,8 +99,10 @@ class Tree:
     def walk(self, walk: Walk, descriptor: int, prefix: str, depth: int) -> Iterator[Found]:
         """Everything below an open directory, in byte order of the path; vanished files are not."""
         with os.scandir(descriptor) as scan:
-            entries = sorted((order(entry), entry) for entry in scan)
-        for name, entry in entries:
+            entries = sorted(((order(entry), entry) for entry in scan), reverse=True)
+        while entries:
+            # an entry keeps what it was asked for: each is let go when it was looked at
+            name, entry = entries.pop()
             path = prefix + entry.name
             try:
                 if name.endswith(b"/"):

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import struct
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -115,6 +116,13 @@ def unpacked(cell: Any) -> Any:
 
 #: few, and asked for at each row
 _dataset_cell = lru_cache(packed)
+_dataset_of = lru_cache(unpacked)
+
+
+def _shared(cell: Any) -> Any:
+    """The text that was stored, as one object however many rows have it: a burst has 50,000."""
+    found = text(cell)
+    return None if found is None else sys.intern(found)
 
 
 def path_cell(path: str | None) -> bytes | None:
@@ -129,7 +137,7 @@ def key_cells(key: ResourceKey) -> tuple[object, ...]:
 
 def key_of(row: Row) -> ResourceKey:
     """From the three columns that name a file."""
-    return ResourceKey(DatasetId(unpacked(row[0])), text(row[1]), os.fsdecode(row[2]))
+    return ResourceKey(DatasetId(_dataset_of(row[0])), _shared(row[1]), os.fsdecode(row[2]))
 
 
 def _bytes_cells(fingerprint: Fingerprint | None) -> tuple[object, object]:
@@ -268,8 +276,8 @@ def standing(row: Row) -> Standing:
     return Standing(
         key=key_of(row),
         state=State(row[3]),
-        code=text(row[4]),
-        why=text(row[5]),
+        code=_shared(row[4]),
+        why=_shared(row[5]),
         since=row[6],
         failures=row[7],
         not_before=row[8],
@@ -277,7 +285,7 @@ def standing(row: Row) -> Standing:
         sentry_id=text(row[10]),
         http_status=row[11],
         forced=bool(row[12]),
-        settings=text(row[13]),
+        settings=_shared(row[13]),
     )
 
 

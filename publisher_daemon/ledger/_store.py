@@ -1,7 +1,8 @@
 """The file itself: opened, brought to this version, written in transactions, its errors explained.
 
-Write-ahead log with synchronous=FULL: what a transaction has committed survives a power cut. One
-connection for each thread; the single-instance lock is a file lock, which the kernel frees.
+Write-ahead log with synchronous=FULL: what a transaction has committed survives a power cut, but
+for what the next look finds out again anyway. One connection for each thread; the single-instance
+lock is a file lock, which the kernel frees.
 """
 
 from __future__ import annotations
@@ -201,12 +202,21 @@ class Store:
     # --------------------------------------------------------------------------------- using it
 
     @contextmanager
-    def write(self) -> Iterator[Writing]:
-        """Commit all that is done inside, or nothing; raises LedgerBroken."""
+    def write(self, *, lightly: bool = False) -> Iterator[Writing]:
+        """Commit all that is done inside, or nothing; raises LedgerBroken.
+
+        ``lightly``: a power cut may undo it, as the disk is not waited for; nothing else may.
+        """
         with self._explained():
             connection = self._connection()
-            with _transaction(connection, "BEGIN IMMEDIATE"):
-                yield Writing(connection)
+            if lightly:
+                connection.execute("PRAGMA synchronous=NORMAL")
+            try:
+                with _transaction(connection, "BEGIN IMMEDIATE"):
+                    yield Writing(connection)
+            finally:
+                if lightly:
+                    connection.execute("PRAGMA synchronous=FULL")
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -218,6 +228,10 @@ class Store:
         """The answer to a query."""
         with self._explained():
             return self._connection().execute(query, storable(values)).fetchall()
+
+    def each(self, query: str, values: Iterable[object] = ()) -> Iterator[tuple[Any, ...]]:
+        """The answer to a query, row by row; inside a ``snapshot``, which explains its errors."""
+        yield from self._connection().execute(query, storable(values))
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -78,19 +78,20 @@ class Ledger:
 
     def read(self, dataset: DatasetId) -> Record:
         """All that is known of one dataset, at one instant."""
+        # row by row: a folder's burst has fifty thousand, each of which would be held twice
         with self._store.snapshot():
             entries = map(self._links.entry, self._of(dataset, _rows.ENTRY, "entry"))
             attempts = map(_rows.attempt, self._of(dataset, _rows.ATTEMPT, "attempt"))
             standings = map(_rows.standing, self._of(dataset, _rows.STANDING, "standing"))
             released = map(_rows.released, self._of(dataset, _rows.RELEASED, "released"))
             rollbacks = map(_rows.rollback, self._of(dataset, _rows.ROLLBACK, "rollback"))
-        return Record(
-            {entry.key: entry for entry in entries},
-            tuple(sorted(attempts, key=lambda attempt: attempt.id)),
-            {standing.key: standing for standing in standings},
-            dict(released),
-            dict(rollbacks),
-        )
+            return Record(
+                {entry.key: entry for entry in entries},
+                tuple(sorted(attempts, key=lambda attempt: attempt.id)),
+                {standing.key: standing for standing in standings},
+                dict(released),
+                dict(rollbacks),
+            )
 
     def read_at(self, dataset: DatasetId, places: Mapping[str, Collection[str]]) -> Record:
         """Of the files at or below these paths (by folder), all; of the others, what cannot wait.
@@ -122,13 +123,13 @@ class Ledger:
                         )
             released = map(_rows.released, self._of(dataset, _rows.RELEASED, "released"))
             rollbacks = map(_rows.rollback, self._of(dataset, _rows.ROLLBACK, "rollback"))
-        return Record(
-            {entry.key: entry for entry in map(self._links.entry, entries)},
-            tuple(sorted(attempts, key=lambda attempt: attempt.id)),
-            {standing.key: standing for standing in map(_rows.standing, rows)},
-            dict(released),
-            dict(rollbacks),
-        )
+            return Record(
+                {entry.key: entry for entry in map(self._links.entry, entries)},
+                tuple(sorted(attempts, key=lambda attempt: attempt.id)),
+                {standing.key: standing for standing in map(_rows.standing, rows)},
+                dict(released),
+                dict(rollbacks),
+            )
 
     def known(self, dataset: DatasetId, folder: str) -> Iterator[Known]:
         """The files of one folder in byte order of their paths, a few thousand at a time."""
@@ -164,8 +165,9 @@ class Ledger:
                 found[sha1] = Packed(rows[0][0])
         return found
 
-    def _of(self, dataset: DatasetId, columns: str, table: str) -> list[tuple[Any, ...]]:
-        return self._store.rows(
+    def _of(self, dataset: DatasetId, columns: str, table: str) -> Iterator[tuple[Any, ...]]:
+        """The dataset's rows, one by one; inside a snapshot."""
+        return self._store.each(
             f"SELECT {columns} FROM {table} WHERE dataset=?",  # noqa: S608 - our own words
             (_rows.packed(dataset),),
         )
@@ -467,8 +469,16 @@ class Ledger:
             writing.each(_PUT, map(self._links.cells, entries))
 
     def stand(self, standings: Iterable[Standing], cleared: Iterable[ResourceKey] = ()) -> None:
-        """Remember why these files are not as they should be; forget it for the cleared ones."""
-        with self._store.write() as writing:
+        """Remember why these files are not as they should be; forget it for the cleared ones.
+
+        Of files that only wait the disk is not waited for: the next look finds them waiting, and
+        the quiet time of others would run out meanwhile.
+        """
+        standings, cleared = tuple(standings), tuple(cleared)
+        lightly = not cleared and all(
+            standing.state is State.PENDING and not standing.failures for standing in standings
+        )
+        with self._store.write(lightly=lightly) as writing:
             for key in cleared:
                 _delete(writing, "standing", key)
             for standing in standings:

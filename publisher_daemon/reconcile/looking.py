@@ -71,6 +71,8 @@ ITS_TURN = (
 MOST_PATHS = 10_000
 #: Paths up to which what is known of them is asked for one by one.
 FEW = 1000
+#: Files that are asked who writes to them and judged at once: a burst is not held in memory twice.
+TOGETHER = 5000
 #: Digests remembered for files that are read but not published yet (held, waiting for the portal).
 DIGESTS_KEPT = 20_000
 
@@ -232,6 +234,8 @@ class Looker:
             # a hint about a directory is a hint about the files that we know below it
             paths = paths | {key.path for key in known if _lies_below(key.path, paths)}
         seen: set[ResourceKey] = set()
+        differ: list[_Candidate] = []
+        same: list[tuple[Sighting, Entry]] = []
         try:
             for sighting in folder.scan(paths):
                 seen.add(sighting.key)
@@ -242,12 +246,15 @@ class Looker:
                     and not entry.gone_since
                     and not _to_roll_back(look.record, entry)
                 ):
-                    look.unchanged.append((sighting, entry))
+                    same.append((sighting, entry))
                 else:
-                    look.candidates.append((watch, sighting))
+                    differ.append((watch, sighting.key, None if paths is None else sighting))
         except FolderUnreadable as error:
+            # of a folder that was lost on the way nothing is believed, not even what was seen
             self._unreadable(look, watch.name, error)
             return
+        look.candidates += differ
+        look.unchanged += same
         seen |= _await_markers(look, folder)
         look.present |= seen
         if paths is not None:
@@ -290,24 +297,59 @@ class Looker:
     # --------------------------------------------------------------------------------- settling
 
     def _settle(self, look: _Look, watches: Iterable[Watch], *, once: bool) -> None:
-        # the full scan does not say who writes; this look does
-        asked: dict[tuple[DatasetId, str], list[str]] = {}
-        for watch, sighting in look.candidates:
-            asked.setdefault((watch.dataset, watch.name), []).append(sighting.key.path)
-        sightings: list[Sighting] = []
-        for place, paths in asked.items():
+        by_name = {watch.name: watch for watch in watches}
+        ready: list[Sighting] = []
+        asked, look.candidates = _by_watch(look.candidates), []
+        for watch, candidates in asked:
             try:
-                sightings.extend(self._folders[place].scan(paths))
+                for some in self._asked(watch, candidates):
+                    ready += self._judge(look, by_name, some, once=once)
             except FolderUnreadable as error:
-                self._unreadable(look, place[1], error)
+                self._unreadable(look, watch.name, error)
+                ready = [sighting for sighting in ready if sighting.key.folder != watch.name]
+        if not asked:
+            # what is seen no more is forgotten
+            self._judge(look, by_name, [], once=once)
         dataset = look.policy.watches[0].dataset
+        self._read_all(look, dataset, ready)
+        self._look_where_they_came_from(look)
+        self._roll_back_gone(look)
+        if look.audit:
+            look.files.extend(
+                self._source(look, sighting, entry.fingerprint)
+                for sighting, entry in look.unchanged
+            )
+
+    def _asked(self, watch: Watch, candidates: Iterable[_Candidate]) -> Iterator[list[Sighting]]:
+        """What they are now, some at a time, each file having been asked who writes to it.
+
+        A look at a few paths did so already; one at everything only called ``stat``.
+        """
+        yield [sighting for _, _, sighting in candidates if sighting is not None]
+        paths = [key.path for _, key, sighting in candidates if sighting is None]
+        if paths:
+            scan = self._folders[watch.dataset, watch.name].scan(paths)
+            while some := list(islice(scan, TOGETHER)):
+                yield some
+
+    def _judge(
+        self,
+        look: _Look,
+        watches: Mapping[str, Watch],
+        sightings: Sequence[Sighting],
+        *,
+        once: bool,
+    ) -> tuple[Sighting, ...]:
+        """Those that are settled; the others wait."""
+        dataset = look.policy.watches[0].dataset
+        # after they were seen: what changed meanwhile did not change later than now
         now, wall = self._monotonic(), self._clock()
         settled = settle(
             self._memory.get(dataset, Memory()),
             sightings,
             now=now,
             wall=wall,
-            watches={watch.name: watch for watch in watches},
+            watches=watches,
             present=look.present,
             once=once,
         )
@@ -326,14 +368,7 @@ class Looker:
             look.waiting.append(Hold(waiting.key, waiting.code, waiting.why, until, state))
         if settled.recheck_at is not None:
             look.recheck(wall + max(0.0, settled.recheck_at - now))
-        self._read_all(look, dataset, settled.ready)
-        self._look_where_they_came_from(look)
-        self._roll_back_gone(look)
-        if look.audit:
-            look.files.extend(
-                self._source(look, sighting, entry.fingerprint)
-                for sighting, entry in look.unchanged
-            )
+        return settled.ready
 
     def _read_all(self, look: _Look, dataset: DatasetId, ready: Iterable[Sighting]) -> None:
         """Read what is still; what is too much without a place for long work waits for one."""
@@ -482,6 +517,10 @@ class Looker:
         return Facts(at.date(), (sighting.key.path,), at.date(), days)
 
 
+#: A file that differs; its sighting is None where it is still to be asked who writes to it.
+_Candidate = tuple[Watch, ResourceKey, Sighting | None]
+
+
 @dataclass(slots=True)
 class _Look:
     """One look in the making."""
@@ -489,7 +528,7 @@ class _Look:
     record: Record
     policy: Policy
     audit: bool
-    candidates: list[tuple[Watch, Sighting]] = field(default_factory=list)
+    candidates: list[_Candidate] = field(default_factory=list)
     unchanged: list[tuple[Sighting, Entry]] = field(default_factory=list)
     files: list[SourceFile] = field(default_factory=list)
     present: set[ResourceKey] = field(default_factory=set)
@@ -504,6 +543,15 @@ class _Look:
 
     def recheck(self, at: float) -> None:
         self.recheck_at = at if self.recheck_at is None else min(self.recheck_at, at)
+
+
+def _by_watch(candidates: Iterable[_Candidate]) -> list[tuple[Watch, list[_Candidate]]]:
+    """The candidates of each folder, in their order."""
+    found: dict[str, tuple[Watch, list[_Candidate]]] = {}
+    for candidate in candidates:
+        watch = candidate[0]
+        found.setdefault(watch.name, (watch, []))[1].append(candidate)
+    return list(found.values())
 
 
 def few_places(policy: Policy, hints: Sequence[Hint]) -> Mapping[str, Collection[str]] | None:
@@ -627,10 +675,10 @@ def _set_aside(look: _Look, watch: Watch) -> None:
     if not aside:
         return
     kept = []
-    for other, sighting in look.candidates:
-        if other.name == watch.name and sighting.key.path in aside:
-            hold = Hold(sighting.key, "superseded", AMONG_NEWER, None, State.IGNORED)
-            look.waiting.append(hold)
+    for candidate in look.candidates:
+        key = candidate[1]
+        if key.folder == watch.name and key.path in aside:
+            look.waiting.append(Hold(key, "superseded", AMONG_NEWER, None, State.IGNORED))
         else:
-            kept.append((other, sighting))
+            kept.append(candidate)
     look.candidates = kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -19,6 +20,9 @@ from publisher_daemon.reconcile.ports import Ledger
 from publisher_daemon.reconcile.turn import Pass, StopPass
 
 log = structlog.get_logger(__name__)
+
+#: Two readings of two clocks tell one instant by so many seconds.
+SAME_INSTANT = 0.01
 
 
 def settle_standings(
@@ -114,7 +118,7 @@ def _standing(
 ) -> Standing:
     """The hold as the ledger remembers it; failures and their stamp stay if it is the same one."""
     same = before is not None and before.code == hold.code
-    return Standing(
+    found = Standing(
         key=hold.key,
         state=hold.state,
         code=hold.code,
@@ -127,6 +131,12 @@ def _standing(
         http_status=before.http_status if same and before else None,
         settings=before.settings if same and before else settings,
     )
+    if before is not None and found.not_before is not None and before.not_before is not None:
+        near = abs(found.not_before - before.not_before) < SAME_INSTANT
+        if near and replace(found, not_before=before.not_before) == before:
+            # nothing to write: a burst has fifty thousand that wait, at each look
+            return before
+    return found
 
 
 def withdrawn(key: ResourceKey, now: float, *, left: bool = False) -> Standing:

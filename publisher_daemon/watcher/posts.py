@@ -79,6 +79,7 @@ class Post:
         self.hurry = threading.Event()
         #: something was mounted: another kind of file system may stand there
         self._unsure = True
+        self._mount = mounts.mount_at(self._root)
         self._polls = False
         #: set: the first attempt to watch is over
         self.stands = threading.Event()
@@ -158,6 +159,11 @@ class Post:
             and self._identity == _identity(self._root)
             and (not thoroughly or self._observer.is_whole())
         )
+
+    def has_moved(self) -> bool:
+        """Whether it lies on another mount than when this was last asked; touches no share."""
+        before, self._mount = self._mount, mounts.mount_at(self._root)
+        return before != self._mount
 
     def look_again(self) -> None:
         """Tend it now, and find out what kind of file system stands there."""

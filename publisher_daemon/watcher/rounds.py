@@ -54,6 +54,8 @@ class Watcher:
         self._tick = tick
         self._stop = threading.Event()
         self._heard = threading.Event()
+        # before the watches ask where they lie: what is mounted after that is told
+        self._mounts = MountTable()
         self._posts = [
             Post(
                 watch,
@@ -66,19 +68,23 @@ class Watcher:
             )
             for watch in watches
         ]
-        self._mounts = MountTable()
         self._threads: list[threading.Thread] = []
         self._died = False
 
     def start(self) -> None:
-        """Watch; from the wake of a folder on, whatever changes in it is heard or found by it."""
-        self._begin("watcher", self._hand_on)
+        """Watch; from the wake of a folder on, whatever changes in it is heard or found by it.
+
+        The folders that are watched by now are woken before this returns: whoever then looks at
+        everything looks once.
+        """
         for number, post in enumerate(self._posts):
             self._begin(f"watcher-{number}", partial(post.serve, self._stop))
         self._begin("watcher-rounds", self._go_round)
         deadline = time.monotonic() + START_WITHIN
         for post in self._posts:
             post.stands.wait(max(0.0, deadline - time.monotonic()))
+        self._wake_all()
+        self._begin("watcher", self._hand_on)
 
     def stop(self) -> None:
         """Stop watching; safe to call twice. What a dead share holds up is left behind."""
@@ -122,19 +128,33 @@ class Watcher:
         while not self._stop.wait(self._tick):
             number += 1
             if self._mounts.changed():
-                self.check()
+                self._after_mount()
                 continue
             thoroughly = number // groups % THOROUGHLY == 0
             for post in self._posts[number % groups :: groups]:
                 if not post.is_steady(thoroughly=thoroughly):
                     post.hurry.set()
 
+    def _after_mount(self) -> None:
+        """Have those tended that lie elsewhere now: a disk or a container of others is no reason.
+
+        The one at the same place may be another: asked first where it is, then what is there.
+        """
+        for post in self._posts:
+            if post.has_moved():
+                post.look_again()
+            elif not post.is_steady(thoroughly=False):
+                post.hurry.set()
+
     def _hand_on(self) -> None:
         while not self._stop.is_set():
             self._heard.wait()
             self._stop.wait(GATHER)
             self._heard.clear()
-            for post in self._posts:
-                taken = post.take()
-                if taken is not None and not self._stop.is_set():
-                    self._wake(post.watch.dataset, post.watch.name, *taken)
+            self._wake_all()
+
+    def _wake_all(self) -> None:
+        for post in self._posts:
+            taken = post.take()
+            if taken is not None and not self._stop.is_set():
+                self._wake(post.watch.dataset, post.watch.name, *taken)

@@ -157,6 +157,20 @@ def test_a_standing_is_read_as_it_was_written(
     assert reopened(tmp_path).read(DATASET).standings == {OTHER: standing(OTHER, failures=4)}
 
 
+def test_the_disk_is_waited_for_but_for_a_file_that_only_waits(ledger: Ledger) -> None:
+    asked: list[str] = []
+    ledger._store._connection().set_trace_callback(asked.append)
+
+    ledger.stand([standing(state=State.PENDING, failures=0)])
+    assert "PRAGMA synchronous=NORMAL" in asked
+    assert ledger._store.rows("PRAGMA synchronous") == [(2,)]
+
+    asked.clear()
+    ledger.stand([standing(state=State.PENDING, failures=0), standing(OTHER, failures=1)])
+    ledger.stand([], cleared=[KEY])
+    assert not [line for line in asked if line.startswith("PRAGMA")]
+
+
 def test_text_that_is_not_unicode_is_kept_everywhere(ledger: Ledger) -> None:
     odd = "\udce9\ud800"
     attempt = ledger.begin(KEY, "describe", now=1.0, name=odd, title=odd, words=Words(odd))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from publisher_daemon.model import (
     Report,
     ResourceId,
     ResourceKey,
+    Standing,
     State,
     Watch,
 )
@@ -38,6 +39,11 @@ class NeverWhole(Ledger):
     """A ledger that says when all of it is read."""
 
     whole = 0
+    stood = 0
+
+    def stand(self, standings: Iterable[Standing], cleared: Iterable[ResourceKey] = ()) -> None:
+        self.stood += 1
+        super().stand(standings, cleared)
 
     def read(self, dataset: DatasetId) -> Record:
         self.whole += 1
@@ -96,6 +102,16 @@ def test_a_file_that_settles_reads_nothing_of_the_others(desk: Desk) -> None:
     assert [one.code for one in report.standings] == ["not_settled"]
     assert report.requeue_at is not None
     assert desk.ledger.whole == 0
+
+
+def test_a_file_that_still_waits_is_written_down_once(desk: Desk) -> None:
+    desk.watch = replace(desk.watch, quiet=60.0)
+    (desk.root / "a.csv").write_text("a;b\n")
+
+    first, again = desk.hear("a.csv"), desk.hear("a.csv")
+
+    assert first.standings == again.standings
+    assert desk.ledger.stood == 1
 
 
 def test_a_file_that_is_as_it_was_published_reads_nothing_of_the_others(desk: Desk) -> None:

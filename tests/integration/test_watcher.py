@@ -308,6 +308,41 @@ def test_polls_and_says_so_when_sub_directories_cannot_be_watched(
             wait_until(lambda: mode(watcher) == "events", 10, "it tries again")
 
 
+@pytest.mark.root
+def test_a_disk_mounted_elsewhere_is_no_reason_to_tend_a_folder(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with watching(root) as (watcher, _):
+        (post,) = watcher._posts
+        rounds: list[bool] = []
+        ask = post.has_moved
+
+        def asked() -> bool:
+            rounds.append(ask())
+            return rounds[-1]
+
+        monkeypatch.setattr(post, "has_moved", asked)
+        mount("-t", "tmpfs", "none", str(elsewhere))
+        try:
+            wait_until(lambda: rounds, 5, "the round that sees it")
+        finally:
+            subprocess.run(["umount", str(elsewhere)], check=True)
+
+        assert not any(rounds)
+
+
+def test_wakes_every_folder_before_its_start_returns(root: Path) -> None:
+    heard = Heard()
+    watcher = Watcher([Watch("air", str(root), DATASET)], heard.wake)
+    watcher.start()
+    try:
+        assert heard.wakes == [(None, frozenset())]
+    finally:
+        watcher.stop()
+
+
 def test_survives_a_wake_for_names_of_any_bytes(root: Path) -> None:
     raw = b"caf\xe9 \n'.csv"
     with watching(root) as (_, heard):

@@ -29,6 +29,11 @@ from launcher import Sandbox  # noqa: E402
 from producer import Producer, Service  # noqa: E402
 from waiting import wait_until  # noqa: E402
 
+#: how often the folder is a disk of its own, and how often the service ends while it is away
+_ON_A_DISK, _KILLED_MEANWHILE = 0.5, 0.3
+#: three events each, and the kernel keeps 16,384
+_OVERFLOW = 6000
+
 
 class Churn:
     """One folder, one service, one seed."""
@@ -48,6 +53,8 @@ class Churn:
         self._mounts: list[Path] = []
         self._outside: list[Path] = []
         self._taken_before = len(sandbox.stored)
+        #: where the folder's content really is, when the folder is a disk of its own
+        self._disk: Path | None = None
         self.whole: set[str] = set()
 
     def run(self, steps: int) -> None:
@@ -55,22 +62,29 @@ class Churn:
         acts = [
             *[self._drop] * 5, *[self._begin] * 3, *[self._end] * 3, self._rename, self._rename,
             self._delete, self._move_out, self._move_in, self._archive, self._poison, self._kill,
+            self._overflow, self._lose, self._replace,
         ]  # fmt: skip
         if os.geteuid() == 0:
             acts += [self._mount, self._unmount, self._mount_over]
+            if self._random.random() < _ON_A_DISK:
+                self._disk = self._producer.home / "disk"
+                self._disk.mkdir()
+                self._attach()
         self._service = self._start()
         try:
             for _ in range(steps):
                 act = self._random.choice(acts)
                 self._say(act.__name__)
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):  # gone already, or on another disk
                     act()
                 time.sleep(self._random.choice([0.0, 0.0, 0.05, 0.3, 1.2]))
             self._come_to_rest()
         finally:
+            self._service.__exit__()
             for mount in reversed(self._mounts):
                 subprocess.run(["umount", "-l", str(mount)], check=False)
-            self._service.__exit__()
+            if self._disk is not None:
+                subprocess.run(["umount", "-l", str(self._folder)], check=False)
 
     # ----------------------------------------------------------------------------------- the acts
 
@@ -167,6 +181,8 @@ class Churn:
 
     def _poison(self) -> None:
         """What ends watchdog's thread while it says that it is alive."""
+        if self._disk is not None:
+            return  # nothing is moved out of a disk at once
         inside, outside = self._folder / "poison", self._producer.home / "poison"
         inside.mkdir()
         inside.rename(outside)
@@ -197,6 +213,49 @@ class Churn:
         subprocess.run(["mount", "-t", "tmpfs", "none", str(self._folder)], check=True)
         time.sleep(self._random.choice([0.1, 3.0]))
         subprocess.run(["umount", "-l", str(self._folder)], check=True)
+
+    def _lose(self) -> None:
+        """The folder is renamed away, or its disk unmounted; and comes back as it was."""
+        if self._disk is not None:
+            subprocess.run(["umount", "-l", str(self._folder)], check=True)
+            self._mounts.clear()  # they went with it
+        else:
+            self._folder.rename(self._producer.home / "lost")
+        if self._random.random() < _KILLED_MEANWHILE:
+            self._kill()
+        time.sleep(self._random.choice([0.1, 1.0, 4.0]))
+        if self._disk is not None:
+            self._attach()
+        else:
+            (self._producer.home / "lost").rename(self._folder)
+
+    def _attach(self) -> None:
+        subprocess.run(["mount", "--bind", str(self._disk), str(self._folder)], check=True)
+        # what is mounted later shall not show in the disk too
+        subprocess.run(["mount", "--make-private", str(self._folder)], check=True)
+
+    def _replace(self) -> None:
+        """Another directory takes the folder's place; then everything is moved into it."""
+        if self._disk is not None or self._mounts:
+            return
+        old = self._producer.home / "replaced"
+        self._folder.rename(old)
+        self._folder.mkdir()
+        time.sleep(self._random.choice([0.0, 0.5, 3.0]))
+        for each in sorted(old.iterdir()):
+            each.rename(self._folder / each.name)
+        old.rmdir()
+
+    def _overflow(self) -> None:
+        """More happens than the kernel keeps for who does not listen."""
+        assert self._service is not None
+        self._service.process.send_signal(signal.SIGSTOP)
+        temporary = self._folder / "noise.tmp"
+        for _ in range(_OVERFLOW):
+            temporary.write_bytes(b"")
+            temporary.unlink()
+        self._drop()
+        self._service.process.send_signal(signal.SIGCONT)
 
     def _start(self) -> Service:
         service = self._producer.start()
