@@ -155,6 +155,23 @@ def identity(descriptor: int, mount: Mount | None) -> str:
     return f"{mount.fstype}|{steady}|{mount.root}|{mount.point}"
 
 
+def same_folder(one: str, other: str, path: str) -> bool:
+    """Whether two identities of what stands at this real path are of one directory.
+
+    The sandbox of a service, or a container, shows a folder through a mount of its own: what counts
+    is which file system it is on, and where in it.
+    """
+    return one == other or _place(one, path) == _place(other, path)
+
+
+def _place(found: str, path: str) -> tuple[str, ...]:
+    parts = tuple(found.split("|"))
+    point = parts[-1].rstrip("/")
+    if len(parts) != 4 or not (path == point or path.startswith(f"{point}/")):
+        return parts
+    return (*parts[:2], parts[2].rstrip("/") + path[len(point) :].rstrip("/"))
+
+
 def mount_at(path: str) -> Mount | None:
     """The mount an absolute path leads to, through symbolic links, touching no network share.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from publisher_daemon.check import _datasets, _folders, _pages, _portal, _state
+from publisher_daemon.check import _datasets, _folders, _pages, _portal, _service, _state
 from publisher_daemon.check._finding import Finding, Level, error, exit_code, fine, warning
 from publisher_daemon.check._places import Places
 from publisher_daemon.config import Settings
@@ -47,8 +47,10 @@ def _examine(settings: Settings, places: Places, clock: Callable[[], float]) -> 
         _folders.look(folder.watch(DatasetId(folder.dataset)), places("folders", index, "path"))
         for index, folder in enumerate(settings.folders)
     ]
+    running = _state.holder(settings.daemon.state_dir / "lock")
     for folder in seen:
         yield from folder.findings
+        yield from _service.as_the_service_sees(folder, running)
     yield from _folders.limits(seen, places("folders"))
     extensions: frozenset[str] = frozenset()
     key, findings = _portal.key(settings, _key_place(settings, places))

@@ -57,7 +57,12 @@ def look(watch: Watch, where: str) -> Seen:
         ignored = sum(1 for _ in folder.ignored())
     except FolderUnreadable as trouble:
         seen.findings.append(
-            error(where, trouble.message, trouble.hint or _let_in(watch.path), "folder.unreadable")
+            error(
+                where,
+                trouble.message,
+                trouble.hint or let_in(watch.path, account()),
+                "folder.unreadable",
+            )
         )
         return seen
     seen.usable = True
@@ -86,7 +91,7 @@ def _root_problem(path: str, where: str) -> Finding | None:
         return error(
             where,
             f"The folder {path} cannot be reached: {trouble.strerror}.",
-            _let_in(path),
+            let_in(path, account()),
             "folder.unreadable",
         )
     if not there:
@@ -101,15 +106,16 @@ def _root_problem(path: str, where: str) -> Finding | None:
         return error(
             where,
             f"The account “{account()}” may not read the folder {path}.",
-            _let_in(path),
+            let_in(path, account()),
             "folder.unreadable",
         )
     return None
 
 
-def _let_in(path: str) -> str:
+def let_in(path: str, name: str) -> str:
+    """How that account may be let in."""
     return (
-        f"Let the account read it: setfacl -R -m u:{account()}:rX {path} "
+        f"Let the account read it: setfacl -R -m u:{name}:rX {path} "
         "(and search the folders above it), or run `check` as the account of the service."
     )
 
@@ -124,9 +130,9 @@ def _closed(seen: Seen, unobservable: Iterable[str]) -> Iterator[Finding]:
     if closed:
         yield error(
             seen.where,
-            f"The account “{account()}” may not read {_some(closed)}: what is in there is not "
+            f"The account “{account()}” may not read {some_of(closed)}: what is in there is not "
             "published.",
-            f"{_let_in(closed[0])} Or leave it out with `exclude`.",
+            f"{let_in(closed[0], account())} Or leave it out with `exclude`.",
             "folder.part_unreadable",
         )
 
@@ -182,7 +188,7 @@ def _twins(seen: Seen) -> Iterator[Finding]:
         )
         yield warning(
             seen.where,
-            f"{_some(paths)} are {why}: each becomes a resource of its own.",
+            f"{some_of(paths)} are {why}: each becomes a resource of its own.",
             "If they are one file, delete or rename one of them.",
             "folder.twins",
         )
@@ -203,7 +209,7 @@ def refused(seen: Iterable[Seen], extensions: frozenset[str]) -> Iterator[Findin
         yield warning(
             folder.where,
             f"The portal will refuse {_files(len(wrong))} of {folder.watch.path} for "
-            f"their extension ({told}): {_some(wrong)}.",
+            f"their extension ({told}): {some_of(wrong)}.",
             "Save them in a format the portal takes (csv, json, xlsx, ods, geojson, pdf, zip…), "
             + (f"or leave them out: exclude = [{leave_out}]." if kinds else "with its extension."),
             "folder.refused_files",
@@ -247,7 +253,8 @@ def _files(count: int) -> str:
     return f"{count} file" if count == 1 else f"{count} files"
 
 
-def _some(paths: list[str]) -> str:
+def some_of(paths: list[str]) -> str:
+    """The first of these names, and how many more there are."""
     shown = ", ".join(f"“{readable(path)}”" for path in sorted(paths)[:_NAMES])
     count = len(paths) - _NAMES
     return f"{shown} and {count} more" if count > 0 else shown

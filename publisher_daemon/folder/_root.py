@@ -21,6 +21,15 @@ log = structlog.get_logger(__name__)
 VANISHED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 
 
+#: what the drop-in of the unit empties, so that the folders it names are all there is
+_EMPTIED = frozenset({"/srv", "/mnt", "/media", "/home", "/root"})
+_NOT_SHOWN = (
+    "Nothing is withdrawn because of that. If it is there, the service was started without it: "
+    "write the drop-in again (`publisher-daemon systemd-dropin`), then `systemctl daemon-reload` "
+    "and `systemctl restart publisher-daemon`."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Root:
     """The folder itself, opened."""
@@ -41,6 +50,8 @@ class Presence:
         self.inode: tuple[int, int] | None = None
         #: the mount of that look, as the kernel numbers it while it stands
         self._mount: int | None = None
+        #: it is a mount of this very directory, as a sandbox or a container is given one
+        self._bound = False
         self.had_files = False
 
     @contextmanager
@@ -60,9 +71,9 @@ class Presence:
         """What to say when the system refuses the folder."""
         path = self._watch.path
         if error.errno == errno.ENOENT:
+            hint = "Nothing is withdrawn because of that; put it back, or mount it."
             return FolderGone(
-                f"The folder {path} is missing.",
-                hint="Nothing is withdrawn because of that; put it back, or mount it.",
+                f"The folder {path} is missing.", hint=_NOT_SHOWN if _hidden(path) else hint
             )
         if error.errno in VANISHED:
             return FolderGone(f"{path} is not a directory.", hint="Name a directory in `path`.")
@@ -74,17 +85,15 @@ class Presence:
     def recognise(self, root: Root, *, completely: bool) -> None:
         """Raise FolderGone unless it is the folder we know, or nothing speaks against a new one."""
         inode = (root.device, root.inode)
-        if self.inode == inode and not completely:
+        # such a mount stays at its directory wherever that goes: its inode tells nothing
+        if self.inode == inode and not completely and not self._bound:
             return
         mount = mounts.mount_of(root.descriptor)
         found = mounts.identity(root.descriptor, mount)
-        other = self.identity is not None and found != self.identity
-        if other and not self._is_arrival(found, mount):
-            raise FolderGone(
-                f"Another file system than before stands at {self._watch.path}"
-                f" ({_say(found)} instead of {_say(self.identity or '')}).",
-                hint="Mount the right one again; if it is meant: `publisher-daemon retry --yes`.",
-            )
+        real = os.path.realpath(f"/proc/self/fd/{root.descriptor}")
+        known = self.identity
+        if known is not None and not mounts.same_folder(found, known, real):
+            self._refuse_unless_arrival(found, known, mount)
         if self.inode not in {None, inode}:
             if self.had_files and not os.listdir(root.descriptor):  # noqa: PTH208 - a descriptor
                 raise FolderGone(
@@ -94,6 +103,23 @@ class Presence:
             log.warning("folder.replaced", folder=self._watch.name, path=self._watch.path)
         self.identity, self.inode = found, inode
         self._mount = mount.id if mount else None
+        self._bound = mount is not None and mount.point == real and mount.root != "/"
+
+    def _refuse_unless_arrival(self, found: str, known: str, mount: mounts.Mount | None) -> None:
+        if self._is_arrival(found, mount):
+            return
+        if _moved(found, known):
+            raise FolderGone(
+                f"{self._watch.path} was moved or made anew, and the service is still shown the "
+                "old one.",
+                hint="Nothing is withdrawn because of that. To show it the new one, restart it: "
+                "systemctl restart publisher-daemon, or its container.",
+            )
+        raise FolderGone(
+            f"Another file system than before stands at {self._watch.path}"
+            f" ({_say(found)} instead of {_say(known)}).",
+            hint="Mount the right one again; if it is meant: `publisher-daemon retry --yes`.",
+        )
 
     def _is_arrival(self, found: str, mount: mounts.Mount | None) -> bool:
         """Whether the share that was not mounted yet when we first looked has come.
@@ -107,6 +133,19 @@ class Presence:
             return True
         before, now = self.identity.split("|"), found.split("|")
         return len(before) == len(now) == 4 and now[3].startswith(before[3].rstrip("/") + "/")
+
+
+def _hidden(path: str) -> bool:
+    """Whether it may be there, outside the sandbox that this runs in."""
+    mount = mounts.mount_at(path)
+    return mount is not None and mount.fstype == "tmpfs" and mount.point in _EMPTIED
+
+
+def _moved(found: str, known: str) -> bool:
+    """Whether the same mount shows another place of the same file system."""
+    one, other = found.split("|"), known.split("|")
+    bound = len(one) == len(other) == 4 and "/" not in {one[2], other[2]}
+    return bound and [*one[:2], one[3]] == [*other[:2], other[3]]
 
 
 def _say(identity: str) -> str:

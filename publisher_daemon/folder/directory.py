@@ -235,11 +235,13 @@ class Folder:
         """
         if kept is None:
             return
+        real = self._path
         try:
             found = self.presence()
+            real = self._patience.call(lambda: os.path.realpath(self._path))
         except FolderUnreadable:
             found = kept
-        if found != kept:
+        if not mounts.same_folder(found, kept, real):
             known = {
                 entry.key.path: entry.stamp
                 for entry in record().entries.values()

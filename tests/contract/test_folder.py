@@ -30,7 +30,18 @@ from publisher_daemon.errors import (
 from publisher_daemon.folder import Folder, OpenFile
 from publisher_daemon.folder._names import Patterns
 from publisher_daemon.folder._patience import Patience
-from publisher_daemon.model import DatasetId, Known, Sighting, Stamp, Watch
+from publisher_daemon.model import (
+    DatasetId,
+    Entry,
+    Fingerprint,
+    Known,
+    Record,
+    ResourceId,
+    ResourceKey,
+    Sighting,
+    Stamp,
+    Watch,
+)
 from publisher_daemon.naming import is_ignored
 
 DATASET = DatasetId("5bbb6d6cff66bd4dc17bfd5a")
@@ -529,6 +540,54 @@ def test_a_share_that_comes_late_over_a_mount_is_taken_unless_that_had_files(roo
             == 0
         ):
             pass
+
+
+@pytest.mark.root
+def test_a_folder_moved_behind_the_mount_that_shows_it_is_lost_and_not_emptied(root: Path) -> None:
+    # as in a sandbox or a container: the mount follows the directory, not its name
+    there, shown = root / "there", root / "shown"
+    put(there, "a.csv")
+    shown.mkdir()
+    subprocess.run(["mount", "--bind", str(there), str(shown)], check=True)
+    try:
+        folder = Folder(watch(shown))
+        assert paths(folder) == ["a.csv"]
+
+        there.rename(root / "old")
+        put(there, "b.csv")
+        with pytest.raises(FolderGone, match="made anew"):
+            paths(folder, "a.csv")
+        shutil.rmtree(root / "old")
+
+        with pytest.raises(FolderGone, match="made anew"):
+            paths(folder)
+    finally:
+        subprocess.run(["umount", "-l", str(shown)], check=True)
+
+
+@pytest.mark.root
+def test_a_folder_is_the_same_with_and_without_a_mount_of_its_own(root: Path) -> None:
+    put(root, "a.csv")
+    outside = Folder(watch(root)).presence()
+    # the one file has changed since: nothing but the place says that it is the same folder
+    before = Stamp(1, 1, 1, 1)
+    entry = Entry(
+        ResourceKey(DATASET, "air", "a.csv"), ResourceId("r"), Fingerprint("0" * 40, 1), before
+    )
+    record = Record(entries={entry.key: entry})
+    subprocess.run(["mount", "--bind", str(root), str(root)], check=True)
+    try:
+        folder = Folder(watch(root))
+        inside = folder.presence()
+        assert inside != outside
+        folder.recognise(outside, lambda: record)
+
+        assert paths(folder) == ["a.csv"]
+    finally:
+        subprocess.run(["umount", "-l", str(root)], check=True)
+    again = Folder(watch(root))
+    again.recognise(inside, lambda: record)
+    assert paths(again) == ["a.csv"]
 
 
 @pytest.mark.root

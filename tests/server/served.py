@@ -43,13 +43,15 @@ class Served:
         folders: tuple[str, ...] = (FOLDER,),
         more: str = "",
         portal: str = "",
+        folder: str = "",
         shown: bool = True,
     ) -> None:
         """Write the configuration and the drop-in that shows its folders."""
         text = f'[portal]\nurl = "{self.url or self.portal.url}"\n{portal}\n'
         text += f'[daemon]\ngrace = "1500ms"\n{more}\n'
-        for folder in folders:
-            text += f'[[folders]]\npath = "{folder}"\ndataset = "{self.dataset}"\nquiet = "300ms"\n'
+        for path in folders:
+            text += f'[[folders]]\npath = "{path}"\ndataset = "{self.dataset}"\nquiet = "300ms"\n'
+            text += f"{folder}\n"
         self.server.write("/etc/publisher-daemon/config.toml", text)
         if shown:
             self.show_folders()
@@ -123,6 +125,12 @@ class Served:
         return json.loads(
             self.server.run("publisher-daemon", "status", "--json", check=False).stdout
         )
+
+    def check(self) -> str:
+        """What `publisher-daemon check` says, run by root, who gives the key by its file."""
+        key = "PUBLISHER_PORTAL__API_KEY_FILE=/etc/publisher-daemon/api-key"
+        done = self.server.run("env", key, "publisher-daemon", "check", check=False)
+        return done.stdout + done.stderr
 
     def clear(self) -> None:
         self.server.run("systemctl", "stop", UNIT, check=False)

@@ -242,9 +242,48 @@ def test_a_folder_that_is_missing_is_told_and_stops_no_other(served: Served) -> 
 
     assert "gone" in str(served.until_said("folder.lost"))
     served.server.run("mkdir", "/srv/opendata/gone")
+    # whoever asks root's `check` is told of the sandbox, which root is not in
+    checked = served.check()
+    assert "not shown the folder /srv/opendata/gone: it was started without it" in checked
     other = served.drop("b.csv", b"b\n", "/srv/opendata/gone")
     served.server.run("systemctl", "restart", UNIT)
     served.until_published(sha1, other)
+
+
+def test_a_folder_made_anew_is_told_and_withdraws_nothing(served: Served) -> None:
+    served.configure(folder='when_deleted = "withdraw"\nmax_withdraw = "100%"')
+    served.start()
+    sums = [served.drop(f"{name}.csv", f"{name}\n1\n".encode()) for name in "ab"]
+    served.until_published(*sums)
+
+    # the sandbox follows the directory, wherever it goes, and however it ends
+    served.server.run("mv", FOLDER, "/srv/opendata/old")
+    served.server.run("mkdir", FOLDER)
+    later = served.drop("c.csv", b"c\n1\n")
+    served.server.run("rm", "-r", "/srv/opendata/old")
+
+    assert "made anew" in str(served.until_said("folder.lost"))
+    assert "shown another directory than /srv/opendata/air is now" in served.check()
+    assert sorted(served.resources().values()) == sorted(sums)
+    served.server.run("systemctl", "restart", UNIT)
+    wait_until(lambda: later in served.resources().values(), 45, "the new folder is published")
+
+
+def test_a_folder_that_only_root_may_read_is_found_before_the_start(served: Served) -> None:
+    served.drop("a.csv", SMALL)
+    served.server.run("chmod", "0700", FOLDER)
+
+    assert f"“publisher-daemon” may not read the folder {FOLDER}" in served.check()
+
+    served.server.run("setfacl", "-R", "-m", "u:publisher-daemon:rX", FOLDER)
+    assert "Ready" in served.check()
+    served.server.run("setfacl", "-b", FOLDER)
+    served.override("[Service]\nSupplementaryGroups=daemon\n")
+    served.server.run("chmod", "0750", FOLDER)
+    served.server.run("chgrp", "daemon", FOLDER)
+    assert "Ready" in served.check()
+    served.server.run("chmod", "0600", f"{FOLDER}/a.csv")
+    assert f"“publisher-daemon” may not read “{FOLDER}/a.csv”" in served.check()
 
 
 def test_folders_of_a_group_and_folders_with_an_acl_are_read(served: Served) -> None:
