@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from publisher_daemon.config import load
+from publisher_daemon.daemon.opening import open_ledger
 from publisher_daemon.errors import LedgerBroken, LedgerBusy
 from publisher_daemon.ledger import Ledger, _store, state_dir_problem
 from publisher_daemon.ledger._store import FILE
@@ -102,6 +104,23 @@ def test_an_older_ledger_is_brought_to_this_version(
     with closing(Ledger(tmp_path)) as ledger:
         assert ledger.read(DATASET).entries == {entry(1).key: entry(1)}
     assert version(tmp_path) == len(steps)
+
+
+@pytest.mark.parametrize("old", range(1, len(_store._migrations())))
+def test_a_ledger_of_every_version_there_was_is_brought_to_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: int
+) -> None:
+    with monkeypatch.context() as then:
+        steps = _store._migrations()[:old]
+        then.setattr(_store, "_migrations", lambda: steps)
+        older(tmp_path)
+    assert version(tmp_path) == old
+
+    with closing(Ledger(tmp_path)) as ledger:
+        assert ledger.read(DATASET).entries == {entry(1).key: entry(1)}
+        ledger.touch(entry(2))
+
+    assert version(tmp_path) == len(_store._migrations())
 
 
 def test_a_migration_that_fails_leaves_the_older_version_whole(
@@ -446,6 +465,8 @@ def test_a_disk_that_becomes_read_only_is_told(disk: Path) -> None:
 STEPS = """
 import sys
 from pathlib import Path
+from publisher_daemon.config import load
+from publisher_daemon.daemon.opening import open_ledger
 from publisher_daemon.errors import LedgerBroken
 from publisher_daemon.ledger import Ledger
 from publisher_daemon.model import *
@@ -499,3 +520,28 @@ def test_an_io_error_at_any_commit_is_told_and_loses_nothing_that_was_said(tmp_p
         assert "Look at the disk" in lines[-1]
         broken += 1
     assert broken > 9  # every begin, every sent, every finish
+
+
+@pytest.mark.root
+def test_what_root_does_by_hand_is_handed_over_to_the_services_account(tmp_path: Path) -> None:
+    mine, state = tmp_path / "root's", tmp_path / "lib" / "www"
+    mine.touch()
+    state.parent.mkdir()
+    os.chown(state.parent, 65534, 65534)
+    config = tmp_path / "config.toml"
+    config.write_text(
+        f'[portal]\nurl = "http://127.0.0.1:1"\n[daemon]\nstate_dir = "{state}"\n'
+        f'[[folders]]\npath = "{tmp_path}/air"\ndataset = "5bbb6d6cff66bd4dc17bfd5a"\n'
+    )
+
+    with open_ledger(load(config, {})) as ledger:
+        ledger.touch(entry(1))
+        (state / "versions" / "ab").mkdir(parents=True)
+        # what that account could have put there, to be given a file of root's
+        (state / "linked").hardlink_to(mine)
+        (state / "led").symlink_to(mine)
+
+    owners = {path.name: path.lstat().st_uid for path in (state, *state.rglob("*"))}
+    assert {name for name, owner in owners.items() if owner == 0} == {"linked", "led"}
+    assert owners["ledger.sqlite3"] == owners["ab"] == owners["www"] == 65534
+    assert mine.stat().st_uid == 0
