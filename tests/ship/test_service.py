@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import threading
+import time
 
 import trustme
 from proxy import Proxy
@@ -52,6 +53,77 @@ def test_a_service_that_hangs_is_started_again(served: Served) -> None:
     sha1 = served.drop("a.csv", SMALL)
     served.until_published(sha1)
     assert "watchdog" in served.told().lower()
+
+
+#: one worker hangs, once, while it reads a file; and seconds stand for the five minutes
+HUNG = """
+import pathlib, threading
+from publisher_daemon.__main__ import main
+from publisher_daemon.daemon import signs
+from publisher_daemon.folder import Folder
+once, whole = pathlib.Path("/var/lib/publisher-daemon/hung"), Folder.open
+def hang(*asked):
+    if not once.exists():
+        once.touch()
+        threading.Event().wait()
+    return whole(*asked)
+signs.STUCK, Folder.open = 10.0, hang
+raise SystemExit(main())
+"""
+
+
+def test_a_single_worker_that_hangs_is_named_and_the_service_started_again(served: Served) -> None:
+    served.server.write("/usr/local/lib/hung.py", HUNG)
+    served.override(
+        "[Service]\nExecStart=\nExecStart=/usr/lib/publisher-daemon/venv/bin/python -I "
+        "/usr/local/lib/hung.py --config /etc/publisher-daemon/config.toml run\n"
+    )
+    served.start()
+    before = served.pid()
+    sha1 = served.drop("a.csv", SMALL)
+
+    assert served.until_said("worker.silenced", within=60)["WORKER"]
+
+    wait_until(lambda: served.pid() not in {0, before}, 60, "another process serves")
+    served.until_published(sha1)
+    assert "watchdog" in served.told().lower()
+
+
+def test_a_key_is_changed_and_a_leaked_one_revoked_in_the_middle_of_work(served: Served) -> None:
+    def make() -> tuple[str, str]:
+        made = served.portal.call("POST", "1/me/api_tokens/", {"name": "service"})
+        return made["id"], made["token"]
+
+    def write(key: str) -> None:
+        served.server.write("/etc/publisher-daemon/api-key", key, 0o600)
+
+    (leaked, first), (old, second), (_, third) = make(), make(), make()
+    write(first)
+    served.start()
+    sums = [served.drop("a.csv", SMALL)]
+    served.until_published(*sums)
+
+    # it leaked: revoked at once, and files wait
+    served.portal.call("DELETE", f"1/me/api_tokens/{leaked}/")
+    sums.append(served.drop("b.csv", b"b\n1\n"))
+    served.until_said("credential.refused")
+    assert served.server.show(UNIT, "ActiveState") == "active"
+    assert len(served.resources()) == 1
+    write(second)
+    served.server.run("systemctl", "restart", UNIT)
+    served.until_published(*sums)
+
+    # it is only changed: the old one is revoked last, and nothing is refused
+    served.since = time.time_ns() // 1000
+    write(third)
+    served.server.run("systemctl", "restart", UNIT)
+    assert "The key is that of" in served.check()
+    served.portal.call("DELETE", f"1/me/api_tokens/{old}/")
+    sums.append(served.drop("c.csv", b"c\n1\n"))
+    served.until_published(*sums)
+    assert not served.events("credential.refused")
+    journal = served.server.run("journalctl", "--no-pager", "-o", "export", "-u", UNIT).stdout
+    assert not [key for key in (first, second, third) if key in journal]
 
 
 def test_a_good_configuration_is_taken_over_by_a_reload(served: Served) -> None:
