@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -51,10 +51,19 @@ class Machine:
     _hopeless: ClassVar[str | None] = None
     _one_booted: ClassVar[bool] = False
 
-    def __init__(self, root: Path, name: str, *, show: dict[Path, str] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        name: str,
+        *,
+        show: dict[Path, str] | None = None,
+        options: Sequence[str] = (),
+    ) -> None:
         self._root = root
         self._name = f"publisher-{os.getpid()}-{name}"
         self._show = show or {}
+        #: of systemd-nspawn, besides those that every machine gets
+        self._options = options
         self._log = Path(tempfile.mkdtemp(prefix="publisher-machine-")) / "console"
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._leader = 0
@@ -86,6 +95,7 @@ class Machine:
         # files and directories of an overlay are not of one device: folders lie elsewhere
         command += ["--tmpfs=/srv"]
         command += [f"--bind-ro={here}:{there}" for here, there in self._show.items()]
+        command += self._options
         if groups:
             command.append("--keep-unit")
         joining = 'for group in $GROUPS_TO_JOIN; do echo $$ >"$group/cgroup.procs"; done; exec "$@"'

@@ -10,6 +10,8 @@ import os
 import resource
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -86,6 +88,25 @@ class Podman:
                 f"podman {arguments[:3]} gave {done.returncode}:\n{done.stdout}{done.stderr}"
             )
         return done
+
+    @contextmanager
+    def as_a_program(self, directory: Path) -> Iterator[str]:
+        """The search path on which others find it as ``podman``."""
+        assert self._space is not None
+        directory.mkdir()
+        program = directory / "podman"
+        program.write_text(
+            f"#!/bin/sh\nexport CONTAINERS_CONF={self._settings}\n"
+            f"exec nsenter -t {self._space.pid} -m -- /usr/bin/podman"
+            f' --root {self._where}/store --runroot {self._where}/run "$@"\n'
+        )
+        program.chmod(0o755)
+        yield f"{directory}:/usr/sbin:/usr/bin:/sbin:/bin"
+        program.unlink()
+
+    def volume(self, name: str) -> Path:
+        """Where a volume's files lie on this machine."""
+        return Path(self("volume", "inspect", name, "--format={{.Mountpoint}}").stdout.strip())
 
     def inspect(self, container: str) -> Any:
         """What podman knows of a container."""

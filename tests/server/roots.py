@@ -20,8 +20,8 @@ import environment
 PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-venv,ca-certificates,procps,acl,rpm"
 #: what the public base image of the container brings
 BASE_PACKAGES = "python3,python3-venv,ca-certificates"
-#: a podman that knows Quadlet, which Debian 12 has not
-PODMAN_PACKAGES = "podman"
+#: a server whose podman knows Quadlet, as that of Debian 12 does not
+PODMAN_PACKAGES = "systemd,systemd-sysv,dbus,procps,podman,catatonit"
 
 
 @dataclass(frozen=True, slots=True)

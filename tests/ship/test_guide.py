@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from build import ROOT
 from launcher import Sandbox
 from machine import Machine
 from made import Made
+from pages import commands
 from roots import BOOKWORM, TRIXIE, Release, root
 from served import FOLDER, UNIT, Served
 
@@ -29,16 +29,13 @@ esac
 """
 
 
-def commands(page: str, section: str) -> str:
-    """The first block of commands below a title of the documentation."""
-    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    found = re.search(rf"^##+ {section}.*?^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    assert found is not None, section
-    return found[1]
-
-
 def test_both_guides_give_the_same_commands() -> None:
-    assert commands("fr/deploiement.md", "Installer") == commands("deploy.md", "From a package")
+    for french, english in (
+        ("Installer", "From a package"),
+        ("En conteneur", "Container"),
+        ("Avec podman seul", "With podman alone"),
+    ):
+        assert commands("fr/deploiement.md", french) == commands("deploy.md", english)
 
 
 @pytest.fixture
