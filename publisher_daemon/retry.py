@@ -11,6 +11,7 @@
 | credential | 5 min | 5 min | never |
 | source_changed | 1 s | 60 s | never |
 | file_unreadable | 5 s | 60 s | never |
+| page_refused | 1 h, for a person may have mended it at the portal | 24 h | never |
 
 ``Retry-After`` is honoured up to an hour: a portal that says 31 years is asked again long before,
 by one request, since nobody would be there to undo such an answer.
@@ -46,6 +47,7 @@ class Kind(StrEnum):
     CREDENTIAL = "credential"
     SOURCE_CHANGED = "source_changed"
     FILE_UNREADABLE = "file_unreadable"
+    PAGE_REFUSED = "page_refused"
 
 
 class _Pace(NamedTuple):
@@ -62,6 +64,7 @@ _PACES = {
     Kind.CREDENTIAL: _Pace(300.0, 300.0),
     Kind.SOURCE_CHANGED: _Pace(1.0, 60.0),
     Kind.FILE_UNREADABLE: _Pace(5.0, 60.0),
+    Kind.PAGE_REFUSED: _Pace(3600.0, 86400.0),
 }
 
 

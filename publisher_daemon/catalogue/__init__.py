@@ -21,7 +21,9 @@ from publisher_daemon.catalogue._merging import (
     Change,
     Held,
     MetadataPlan,
+    holding,
     plan_metadata,
+    settled,
     tag_slug,
 )
 from publisher_daemon.catalogue._quality import analysis_words, late_words, missing_points
@@ -37,9 +39,11 @@ __all__ = [
     "computed_names",
     "day",
     "has_values",
+    "holding",
     "late_words",
     "missing_points",
     "plan_metadata",
+    "settled",
     "tag_slug",
     "widest",
     "without_values",

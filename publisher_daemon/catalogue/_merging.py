@@ -9,7 +9,7 @@ of the configuration: its base remembers how it was written too.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -52,16 +52,13 @@ class MetadataPlan:
     #: (field, configured, found on the portal): a colleague's, kept
     drifts: tuple[Change, ...] = ()
     held: tuple[Held, ...] = ()
+    #: what the changes are made of, each inner key by itself: ``spatial.zones``
+    parts: tuple[str, ...] = ()
 
     @property
     def document(self) -> dict[str, Any]:
         """The fields to send."""
-        # an empty list of contact points changes nothing there; null clears it (portal-facts §3.1)
-        return {
-            change.field: None if change.field == "contact_points" and not change.after
-            else change.after
-            for change in self.changes
-        }  # fmt: skip
+        return {change.field: _clearing(change.field, change.after) for change in self.changes}
 
     @property
     def publishes(self) -> bool:
@@ -72,6 +69,15 @@ class MetadataPlan:
     def idle(self) -> bool:
         """Whether there is nothing to write, and nothing to tell."""
         return not (self.changes or self.drifts or self.held)
+
+
+def _clearing(name: str, value: Any) -> Any:
+    """The value as it is sent: null clears, an empty list changes nothing (portal-facts §3.1)."""
+    if name == "contact_points":
+        return value or None
+    if name == "spatial" and value.get("zones") == []:
+        return {**value, "zones": None}
+    return value
 
 
 def plan_metadata(
@@ -121,32 +127,62 @@ def plan_metadata(
                 held.append(Held(name, wanted, shown, BOTH_CHANGED))
             case Verdict.UNMANAGED:  # _flat leaves out what is not said
                 pass
-    gathered = _gathered(changes, found)
-    return _coverage_in_order(
-        MetadataPlan(
-            gathered,
-            base | ({_COMPUTED: computed} if computed else {}),
-            tuple(drifts),
-            tuple(held),
-        ),
-        before,
+    plan = MetadataPlan(
+        tuple(changes),
+        base | ({_COMPUTED: computed} if computed else {}),
+        tuple(drifts),
+        tuple(held),
     )
+    plan = _less_unkept(plan, applied)
+    parts = tuple(change.field for change in plan.changes)
+    plan = replace(plan, changes=_gathered(plan.changes, found), parts=parts)
+    return _coverage_in_order(plan, before)
 
 
 #: in the merge base: how the computed values were written in the configuration
 _COMPUTED = "computed"
+#: in the merge base: what was written and not kept, as [written, shown after], so that it is not
+#: written again at each refresh
+_UNKEPT = "unkept"
+NOT_KEPT = (
+    "The portal was sent it, answered that all is well, and shows the other one still. It is sent "
+    "again once either changes."
+)
 _INNER = ("temporal_coverage", "spatial", "extras")
 #: the portal's limits, in characters (portal-facts §3.6)
-_LONGEST = {"title": 350, "description": 100_000, "description_short": 200}
+_LONGEST = {"title": 350, "acronym": 128, "description": 100_000, "description_short": 200}
 
 
 def _base(applied: Mapping[str, Any]) -> dict[str, Any]:
     """The merge base, each inner key a field of its own."""
-    base = {name: value for name, value in applied.items() if name != _COMPUTED}
+    base = {name: said for name, said in applied.items() if name not in {_COMPUTED, _UNKEPT}}
     whole = base.pop("temporal_coverage", None)
     if isinstance(whole, Mapping):  # as it was kept once
         base |= {f"temporal_coverage.{end}": said for end, said in whole.items()}
     return base
+
+
+def _less_unkept(plan: MetadataPlan, applied: Mapping[str, Any]) -> MetadataPlan:
+    """The same without what was sent as it is and not kept: it would be sent at each refresh."""
+    unkept, old = applied.get(_UNKEPT) or {}, _base(applied)
+    again = {
+        one.field: [one.after, one.before]
+        for one in plan.changes
+        if unkept.get(one.field) == [one.after, one.before]
+    }
+    if not again:
+        return plan
+    base = {name: said for name, said in plan.applied.items() if name not in again}
+    base |= {name: old[name] for name in again if name in old}
+    return replace(
+        plan,
+        changes=tuple(one for one in plan.changes if one.field not in again),
+        applied=base | {_UNKEPT: again},
+        held=(
+            *plan.held,
+            *(Held(name, ours, theirs, NOT_KEPT) for name, (ours, theirs) in again.items()),
+        ),
+    )
 
 
 def _fits(name: str, value: Any) -> None:
@@ -168,24 +204,50 @@ def _coverage_in_order(plan: MetadataPlan, before: Mapping[str, Any]) -> Metadat
             else (None, None)
         )
         if start and end and end < start:
-            base = {
-                name: value
-                for name, value in plan.applied.items()
-                if not name.startswith("temporal_coverage.")
-            }
-            base |= {
-                name: value
-                for name, value in before.items()
-                if name.startswith("temporal_coverage.")
-            }
             why = f"The period would end on {end}, before it starts on {start}."
-            return replace(
-                plan,
-                changes=tuple(one for one in plan.changes if one is not change),
-                applied=base,
-                held=(*plan.held, Held(change.field, change.after, change.before, why)),
-            )
+            return holding(plan, {change.field: why}, before)
     return plan
+
+
+def holding(
+    plan: MetadataPlan, reasons: Mapping[str, str], applied: Mapping[str, Any]
+) -> MetadataPlan:
+    """The same without these fields, which wait for a person; their base stays as it was."""
+
+    def stays(name: str) -> bool:
+        return name.partition(".")[0] in reasons
+
+    old = {name: said for name, said in _base(applied).items() if stays(name)}
+    return replace(
+        plan,
+        changes=tuple(one for one in plan.changes if one.field not in reasons),
+        applied={name: said for name, said in plan.applied.items() if not stays(name)} | old,
+        held=(
+            *plan.held,
+            *(
+                Held(one.field, one.after, one.before, reasons[one.field])
+                for one in plan.changes
+                if one.field in reasons
+            ),
+        ),
+        parts=tuple(name for name in plan.parts if not stays(name)),
+    )
+
+
+def settled(
+    plan: MetadataPlan, applied: Mapping[str, Any], found: Mapping[str, Any]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The merge base once the plan is written, and the fields that the portal shows otherwise."""
+    base, old = dict(plan.applied), _base(applied)
+    left = {}
+    for name in plan.parts:
+        shown = _as_stored(name, _found(name, found))
+        if shown != base[name]:
+            left[name] = [base.pop(name), shown]
+            base |= {name: old[name]} if name in old else {}
+    if left:
+        base[_UNKEPT] = {**base.get(_UNKEPT, {}), **left}
+    return base, tuple(sorted({name.partition(".")[0] for name in left}))
 
 
 def _flat(configured: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,7 +261,7 @@ def _flat(configured: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _gathered(changes: list[Change], found: Mapping[str, Any]) -> tuple[Change, ...]:
+def _gathered(changes: Iterable[Change], found: Mapping[str, Any]) -> tuple[Change, ...]:
     """The changes as the portal takes them: extras whole, since sending some drops the others."""
     whole: dict[str, Change] = {}
     for change in changes:

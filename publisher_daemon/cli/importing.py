@@ -127,7 +127,8 @@ def _extras(found: Any) -> Mapping[str, object] | None:
     return {
         str(name): value
         for name, value in found.items()
-        if not str(name).startswith(_NOT_OURS_TO_SAY)
+        if name
+        and not str(name).startswith(_NOT_OURS_TO_SAY)
         and _has_words(value)
         and not has_values(value)
     }

@@ -80,12 +80,15 @@ def _looked(
     unmade = {new.name for new in office.unmade}
     refused: dict[DatasetId, str] = {}
     previews: list[Preview] = []
-    pages: list[tuple[RemoteDataset | RemotePage, MetadataPlan]] = []
+    pages: list[tuple[RemoteDataset | RemotePage, MetadataPlan]] = [
+        (RemotePage(new.name, new.title, ""), office.refreshes.look_new(new))
+        for new in office.unmade
+    ]
     for dataset in office.datasets:
         if dataset not in unmade:
             with _refusal(refused, dataset):
                 previews.append(office.reconciler.preview(dataset))
-    for lane in (*office.refreshes.datasets, *office.refreshes.others):
+    for lane in office.refreshes.lanes:
         if lane not in unmade and lane not in refused:
             with _refusal(refused, lane):
                 pages.append(office.refreshes.look(lane))

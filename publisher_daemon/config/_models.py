@@ -57,6 +57,7 @@ from publisher_daemon.tableschema import TableSchema, parsed
 
 _Text = Annotated[str, Field(min_length=1), NotBlank]
 _Title = Annotated[str, Field(min_length=1, max_length=350), NotBlank]
+_Acronym = Annotated[str, Field(min_length=1, max_length=128), NotBlank]
 _Description = Annotated[str, Field(min_length=1, max_length=100_000), NotBlank]
 
 
@@ -347,7 +348,7 @@ class DatasetSettings(PageSettings):
     create: bool = False
     organization: ObjectId | None = None
     title: Annotated[_Title, Computing] | None = None
-    acronym: _Text | None = None
+    acronym: _Acronym | None = None
     description_short: (
         Annotated[str, Field(min_length=1, max_length=200), NotBlank, Computing] | None
     ) = None
@@ -372,7 +373,7 @@ class OrganizationSettings(PageSettings):
     """[[organizations]]: an organisation's page."""
 
     id: ObjectId
-    acronym: _Text | None = None
+    acronym: _Acronym | None = None
     url: Web | None = None
 
     @property
@@ -470,6 +471,7 @@ class Settings(BaseSettings):
 
     def watches(self, pinned: Mapping[str, model.DatasetId]) -> tuple[model.Watch, ...]:
         """The folders as values; ``pinned`` gives the id of each slug (ids need no entry)."""
+        self._insist_on_one_section(pinned)
         watches = tuple(
             folder.watch(pinned.get(folder.dataset, model.DatasetId(folder.dataset)))
             for folder in self.folders
@@ -485,6 +487,18 @@ class Settings(BaseSettings):
                     hint='Give one of them another `name = "…"`.',
                 )
         return watches
+
+    def _insist_on_one_section(self, pinned: Mapping[str, model.DatasetId]) -> None:
+        seen: dict[str, str] = {}
+        for each in self.datasets:
+            dataset = pinned.get(each.id, each.id)
+            other = seen.setdefault(dataset, each.id)
+            if other != each.id:
+                raise ConfigInvalid(
+                    f"two [[datasets]] sections, “{other}” and “{each.id}”, are about one dataset "
+                    f"({dataset}).",
+                    hint="Put their keys together, under its id.",
+                )
 
     def policy(
         self,

@@ -77,9 +77,7 @@ class Office:
     @property
     def lanes(self) -> tuple[DatasetId, ...]:
         """Every dataset with something to do: fed by folders, or with metadata to keep."""
-        return tuple(
-            dict.fromkeys((*self.datasets, *self.refreshes.datasets, *self.refreshes.others))
-        )
+        return tuple(dict.fromkeys((*self.datasets, *self.refreshes.lanes)))
 
 
 class Vocabulary:
@@ -334,12 +332,17 @@ def make_pass(
     else:
         report = office.reconciler.run(dataset, reason, hints)
         remember(office, report)
-    kept = dataset in office.refreshes.datasets or dataset in office.refreshes.others
-    wanted = kept and (refresh or office.refreshes.due(dataset))
+    kept = dataset in office.refreshes.lanes
+    insist = reason in {Reason.START, Reason.ONCE, Reason.RETRY}
+    wanted = kept and (refresh or office.refreshes.due(dataset, insist=insist))
     if not wanted or office.gate.enter() is not None:
         return report, None
     try:
         done = office.refreshes.run(dataset)
+    except OutcomeUnknown as error:
+        # this page's own trouble: the portal answers, and the other datasets need not wait
+        office.gate.left()
+        return report, str(error)
     except PortalError as error:
         office.gate.failed(error)
         return report, str(error)

@@ -169,4 +169,7 @@ def _verdict(office: Office, reports: Sequence[Report], *, stopped: bool) -> int
         )
         for report in reports
     )
+    facts = office.ledger.datasets()
+    pages = (facts[lane] for lane in office.refreshes.lanes if lane in facts)
+    wrong = wrong or any(page.refresh_trouble or page.held_fields for page in pages)
     return SOMETHING_WRONG if wrong or stopped else OK

@@ -60,8 +60,6 @@ PATIENCE = 10.0
 HANDOVER = 2.0
 #: When a configuration that needs an answer of the portal is tried again, in seconds.
 RELOAD_AGAIN = 60.0
-#: When a metadata refresh that did not go through is tried again, in seconds.
-REFRESH_AGAIN = 60.0
 
 
 class Daemon:
@@ -230,7 +228,7 @@ class Daemon:
         )
         for dataset in office.datasets:
             schedule.add_every(dataset, self._settings.daemon.rescan_every, Reason.RESCAN)
-        for dataset in (*office.refreshes.datasets, *office.refreshes.others):
+        for dataset in office.refreshes.lanes:
             line, every, zone = office.refreshes.schedule_of(dataset)
             if line is not None:
                 schedule.add_cron(dataset, line, zone)
@@ -372,8 +370,9 @@ class Daemon:
         report, trouble = make_pass(office, wake.dataset, reason, hints, refresh=asked)
         teller.passed(report)
         self._notifier.status(self._serving(office))
-        if trouble is not None and office.refreshes.due(wake.dataset):
-            lanes.wake(wake.dataset, Reason.REFRESH, at=time.monotonic() + REFRESH_AGAIN)
+        again = None if trouble is None else office.refreshes.retry_at(wake.dataset)
+        if again is not None:
+            lanes.wake(wake.dataset, Reason.REFRESH, at=_monotonic(again))
         if report.portal_at is not None:
             lanes.wake(wake.dataset, Reason.PORTAL, at=_monotonic(report.portal_at))
         if report.requeue_at is None:

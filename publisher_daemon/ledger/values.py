@@ -25,7 +25,10 @@ class DatasetFacts:
     trouble_code: str | None = None
     #: why the last refresh of its metadata did not go through
     refresh_trouble: str | None = None
-    #: the settings it was refreshed under
+    #: how often in a row, and when it is tried again by itself
+    refresh_failures: int = 0
+    refresh_retry_at: float | None = None
+    #: the settings it was refreshed under, or tried
     refresh_settings: str = ""
     #: what would raise its quality score on the portal, in words
     missing: tuple[str, ...] = ()

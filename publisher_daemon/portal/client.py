@@ -228,8 +228,11 @@ class Portal(Vocabularies, Served):
         return DatasetId(str(found["dataset_id"])), shapes.resource(found["resource"])
 
     def identify_dataset(self, dataset: DatasetId, extras: Mapping[str, Any]) -> None:
-        """Merge these extras into the dataset's; its freshness does not move."""
-        self._merge(f"/api/2/datasets/{part(dataset)}/extras/", extras, dataset)
+        """Merge these extras into the dataset's; its freshness does not move.
+
+        Whoever asks looks what became of them.
+        """
+        self._merge(f"/api/2/datasets/{part(dataset)}/extras/", extras, dataset, insist=False)
 
     # ---------------------------------------------------------------- organisations and reuses
 
@@ -431,12 +434,14 @@ class Portal(Vocabularies, Served):
         """Merge our identity into the resource's extras; freshness does not move."""
         self._merge(_extras_path(dataset, resource), shapes.extras(identity), dataset)
 
-    def _merge(self, path: str, extras: Mapping[str, Any], dataset: DatasetId) -> None:
+    def _merge(
+        self, path: str, extras: Mapping[str, Any], dataset: DatasetId, *, insist: bool = True
+    ) -> None:
         found = self._calls.written(
             "PUT", path, Document(dict(extras)), silence=self._silence(dataset)
         )
         lost = [name for name, value in extras.items() if _document(found).get(name) != value]
-        if lost:
+        if lost and insist:
             raise OutcomeUnknown(f"the portal did not keep {', '.join(sorted(lost))}")
 
     def withdraw(self, dataset: DatasetId, resource: ResourceId) -> None:

@@ -112,7 +112,7 @@ class Failures:
     ) -> None:
         now, before = self._clock(), run.record.standings.get(key)
         failures = (before.failures if before and before.stamp == stamp else 0) + 1
-        kind = _kind(error)
+        kind = kind_of(error)
         retry_after = error.retry_after if isinstance(error, PortalBusy) else None
         not_before = next_try(failures, kind, now, self._jitter(), retry_after=retry_after)
         refused = isinstance(error, PortalRefused)
@@ -153,7 +153,8 @@ class Failures:
         return Hold(key, "file_unreadable", error.sentence, until)
 
 
-def _kind(error: PortalError) -> Kind:
+def kind_of(error: PortalError) -> Kind:
+    """What went wrong, by how long to wait."""
     if isinstance(error, PortalBusy):
         return Kind.READ_ONLY if error.status == 423 else Kind.BUSY
     if isinstance(error, OutcomeUnknown):

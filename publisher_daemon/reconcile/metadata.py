@@ -20,7 +20,9 @@ from publisher_daemon.catalogue import (
     Held,
     MetadataPlan,
     analysis_words,
+    holding,
     plan_metadata,
+    settled,
 )
 from publisher_daemon.errors import OutcomeUnknown
 from publisher_daemon.model import DatasetId, RemoteDataset, RemoteResource
@@ -47,6 +49,15 @@ class CataloguePortal(Protocol):
 
     def licenses(self) -> frozenset[str]:
         """The licences the portal knows."""
+
+    def frequencies(self) -> frozenset[str]:
+        """The frequencies the portal knows."""
+
+    def granularities(self) -> frozenset[str]:
+        """The spatial granularities the portal knows."""
+
+    def has_zone(self, zone: str) -> bool:
+        """Whether the portal knows this spatial zone."""
 
 
 class CatalogueLedger(Protocol):
@@ -112,6 +123,11 @@ class Refresher:
         current = self._portal.dataset(dataset)
         return current, self._plan(dataset, self._ledger.applied(dataset), current, facts)
 
+    def look_new(self, name: DatasetId, *, private: bool) -> MetadataPlan:
+        """Say what there would be to write on a dataset that is not made yet."""
+        fields = self._wish(name).fields
+        return plan_metadata(fields, {}, {"private": private}, facts=self._facts(name))
+
     def _plan(
         self,
         dataset: DatasetId,
@@ -120,24 +136,25 @@ class Refresher:
         facts: Facts,
     ) -> MetadataPlan:
         wish = self._wish(dataset)
-        return plan_metadata(wish.fields, applied, current.raw, facts=facts, enforce=wish.enforce)
+        plan = plan_metadata(wish.fields, applied, current.raw, facts=facts, enforce=wish.enforce)
+        unknown = self._unknown(plan.document)
+        return holding(plan, unknown, applied) if unknown else plan
 
     def refresh(self, dataset: DatasetId) -> Refreshed:
         """Write what differs, see that it came out as meant; raises PortalError, LedgerBroken."""
-        facts = self._facts(dataset)
-        unknown = self._unknown_license(dataset)
-        current = self._portal.dataset(dataset)
-        wanted = self._plan(dataset, self._ledger.applied(dataset), current, facts)
+        applied = self._ledger.applied(dataset)
+        current, wanted = self.look(dataset)
         done = Refreshed(
             dataset, current.title, wanted.changes, wanted.drifts, wanted.held, shown=current
         )
-        trouble = _no_right(current) or (unknown if "license" in wanted.document else None)
+        trouble = _no_right(current)
         if trouble is not None:
             log.error("dataset.refused", dataset=dataset, why=trouble)
             return replace(done, changes=(), trouble=trouble)
         if wanted.changes:
             updated = self._write(dataset, current, wanted)
-            left = _left(self._plan(dataset, wanted.applied, updated, facts), wanted)
+            base, left = settled(wanted, applied, updated.raw)
+            self._ledger.apply(dataset, base)
             log.info(
                 "dataset.refreshed",
                 dataset=dataset,
@@ -149,7 +166,8 @@ class Refresher:
                 log.error("dataset.refused", dataset=dataset, why=trouble)
                 return replace(done, trouble=trouble, shown=updated)
             done = replace(done, shown=updated)
-        self._ledger.apply(dataset, wanted.applied)
+        elif wanted.applied != applied:
+            self._ledger.apply(dataset, wanted.applied)
         done = replace(done, problems=_problems(self._portal.resources(dataset)))
         self._tell(dataset, done)
         return done
@@ -182,15 +200,30 @@ class Refresher:
             updated = self._portal.dataset(dataset)
         return updated
 
-    def _unknown_license(self, dataset: DatasetId) -> str | None:
-        """Why the licence cannot be written: an unknown one is answered 200, and clears the other.
+    def _unknown(self, document: Mapping[str, Any]) -> dict[str, str]:
+        """Why fields cannot be written: words that this portal does not know.
 
-        (portal-facts §3.1)
+        An unknown licence is answered 200 and clears the other one; any other unknown word has the
+        whole request refused, with the fields that are right (portal-facts §3.1).
         """
-        said = self._wish(dataset).fields.get("license")
-        if said is None or said in self._portal.licenses():
-            return None
-        return f"The portal knows no licence “{said}”; nothing was written."
+        found: dict[str, str] = {}
+        spatial = document.get("spatial") or {}
+        said = document.get("license")
+        if said is not None and said not in self._portal.licenses():
+            found["license"] = (
+                f"The portal knows no license “{said}”: it would not refuse it, but clear the "
+                "license of the dataset."
+            )
+        said = document.get("frequency")
+        if said is not None and said not in self._portal.frequencies():
+            found["frequency"] = f"The portal knows no frequency “{said}”."
+        said = spatial.get("granularity")
+        if said is not None and said not in self._portal.granularities():
+            found["spatial"] = f"The portal knows no spatial granularity “{said}”."
+        for zone in spatial.get("zones") or ():
+            if not self._portal.has_zone(zone):
+                found["spatial"] = f"The portal knows no spatial zone “{zone}”."
+        return found
 
     def _tell(self, dataset: DatasetId, done: Refreshed) -> None:
         """Say once what a colleague changed and is kept, what is held, and what is wrong."""
@@ -234,14 +267,6 @@ def _no_right(current: RemoteDataset) -> str | None:
             "its account made an editor."
         )
     return None
-
-
-def _left(again: MetadataPlan, wanted: MetadataPlan) -> list[str]:
-    """What the portal shows otherwise than it was written."""
-    written = {change.field for change in wanted.changes}
-    return sorted(
-        written & {change.field.partition(".")[0] for change in (*again.changes, *again.drifts)}
-    )
 
 
 def _problems(resources: tuple[RemoteResource, ...]) -> tuple[tuple[str, str, str], ...]:

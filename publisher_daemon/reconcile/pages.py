@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from publisher_daemon.catalogue import Change, Facts, MetadataPlan, plan_metadata
+from publisher_daemon.catalogue import Change, Facts, MetadataPlan, plan_metadata, settled
 from publisher_daemon.errors import PortalRefused
 from publisher_daemon.model import DatasetId, RemotePage
 from publisher_daemon.reconcile.metadata import CatalogueLedger, Refreshed, tell
@@ -107,6 +107,7 @@ class PageRefresher:
     def refresh(self, lane: DatasetId) -> Refreshed:
         """Write what differs, declare what is not there; raises PortalError, LedgerBroken."""
         wish = self._wish(lane)
+        applied = self._ledger.applied(lane)
         current, wanted = self.look(lane)
         done = Refreshed(lane, current.title, wanted.changes, wanted.drifts, wanted.held)
         fields = {name: said for name, said in wanted.document.items() if name != "datasets"}
@@ -125,7 +126,13 @@ class PageRefresher:
         if wanted.changes:
             before = {change.field: change.before for change in wanted.changes}
             log.info("dataset.refreshed", dataset=lane, before=before, after=wanted.document)
-        self._ledger.apply(lane, wanted.applied)
+        base, left = settled(wanted, applied, current.raw)
+        if base != applied:
+            self._ledger.apply(lane, base)
+        if left:
+            trouble = f"The portal did not keep what was written: {', '.join(left)}."
+            log.error("dataset.refused", dataset=lane, why=trouble)
+            done = replace(done, trouble=trouble)
         news = (*done.drifts, *done.held)
         if news != self._told.get(lane, ()):
             self._told[lane] = news

@@ -1,13 +1,15 @@
 """Which dataset's page is due, its refresh, and what is kept of it.
 
 Due is: never done, the schedule's time has passed since the last time (also while the machine was
-off: then once), or the configuration changed since. A failure is not "done": it stays due.
+off: then once), or the configuration changed since. What did not go through is due again by itself,
+later each time, and whenever a person or a start asks.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -28,6 +30,8 @@ from publisher_daemon.folder import Folder
 from publisher_daemon.ledger import DatasetFacts, Ledger
 from publisher_daemon.model import DatasetId, RemoteDataset, RemotePage
 from publisher_daemon.reconcile.answers import ErrorAnswers
+from publisher_daemon.reconcile.creating import NewDataset
+from publisher_daemon.reconcile.failures import kind_of
 from publisher_daemon.reconcile.metadata import Refreshed, Refresher, Wish
 from publisher_daemon.reconcile.pages import (
     PageRefresher,
@@ -37,12 +41,16 @@ from publisher_daemon.reconcile.pages import (
 )
 from publisher_daemon.refresh._audience import Audience
 from publisher_daemon.refresh._files import FactsOfFiles
+from publisher_daemon.retry import Kind, next_try
 from publisher_daemon.schedule import next_refresh
 
 if TYPE_CHECKING:
     from publisher_daemon.portal import Portal
 
 log = structlog.get_logger(__name__)
+
+#: no wait is longer; one that seems so was counted before the clock was set back
+LONGEST = 86400.0
 
 
 def lanes_of(settings: Settings, pinned: Mapping[str, DatasetId]) -> dict[DatasetId, PageSettings]:
@@ -130,6 +138,11 @@ class Refreshes:
         return tuple(lane for lane, each in said if not isinstance(each, DatasetSettings))
 
     @property
+    def lanes(self) -> tuple[DatasetId, ...]:
+        """The lanes of all of them."""
+        return tuple(self._said)
+
+    @property
     def names(self) -> dict[str, DatasetId]:
         """The lane of each page, by the name it has in the configuration."""
         return {each.name: lane for lane, each in self._said.items()}
@@ -139,26 +152,40 @@ class Refreshes:
         said = self._said[dataset]
         return said.refresh, said.refresh_every, self._zone(dataset)
 
-    def due(self, dataset: DatasetId) -> bool:
-        """Whether its page must be looked at now."""
+    def due(self, dataset: DatasetId, *, insist: bool = False) -> bool:
+        """Whether its page must be looked at now; ``insist`` does not wait with what went wrong."""
         said = self._said.get(dataset)
         if said is None:
             return False
         facts = self._ledger.datasets().get(dataset) or DatasetFacts(dataset)
-        if facts.last_refresh is None or facts.refresh_settings != self._digest(dataset):
+        now = self._clock()
+        if facts.refresh_settings != self._digest(dataset):
             return True
-        if facts.last_refresh > self._clock():
-            return True  # the clock went back: it would not be due again before that instant
+        if facts.refresh_trouble is not None:
+            at = facts.refresh_retry_at
+            return insist or at is None or not now < at <= now + LONGEST
+        # a last time that is to come: the clock went back, and it would not be due before it
+        if facts.last_refresh is None or facts.last_refresh > now:
+            return True
         line, every, zone = self.schedule_of(dataset)
         if line is not None:
-            return next_refresh(dataset, line, facts.last_refresh, zone) <= self._clock()
-        return every is not None and facts.last_refresh + every <= self._clock()
+            return next_refresh(dataset, line, facts.last_refresh, zone) <= now
+        return every is not None and facts.last_refresh + every <= now
+
+    def retry_at(self, dataset: DatasetId) -> float | None:
+        """When what did not go through is tried again by itself."""
+        facts = self._ledger.datasets().get(dataset)
+        return None if facts is None or facts.refresh_trouble is None else facts.refresh_retry_at
 
     def look(self, lane: DatasetId) -> tuple[RemoteDataset | RemotePage, MetadataPlan]:
         """What a refresh would write; raises PortalError."""
         if lane in self.others:
             return self._pages.look(lane)
         return self._refresher.look(lane)
+
+    def look_new(self, new: NewDataset) -> MetadataPlan:
+        """What there would be to write on a dataset that is not made yet."""
+        return self._refresher.look_new(DatasetId(new.name), private=new.private)
 
     def run(self, dataset: DatasetId) -> Refreshed:
         """Refresh now, and remember; raises PortalError when the portal is away."""
@@ -176,20 +203,27 @@ class Refreshes:
             done = Refreshed(dataset, "", trouble=error.sentence)
         except PortalError as error:
             self._answers.keep(dataset, error)
-            self._remember(dataset, None, trouble=error.sentence)
+            self._remember(dataset, None, trouble=error.sentence, kind=kind_of(error))
             raise
-        self._remember(dataset, done, trouble=done.trouble)
+        self._remember(dataset, done, trouble=done.trouble, kind=Kind.PAGE_REFUSED)
         return done
 
-    def _remember(self, dataset: DatasetId, done: Refreshed | None, trouble: str | None) -> None:
-        facts = self._ledger.datasets().get(dataset) or DatasetFacts(dataset)
-        facts = replace(facts, refresh_trouble=trouble)
+    def _remember(
+        self, dataset: DatasetId, done: Refreshed | None, *, trouble: str | None, kind: Kind
+    ) -> None:
+        facts, now = self._ledger.datasets().get(dataset) or DatasetFacts(dataset), self._clock()
+        failures = facts.refresh_failures + 1 if trouble else 0
+        facts = replace(
+            facts,
+            refresh_trouble=trouble,
+            refresh_settings=self._digest(dataset),
+            refresh_failures=failures,
+            refresh_retry_at=next_try(failures, kind, now, random.random()) if failures else None,  # noqa: S311 - spreading load, not a secret
+        )
         if done is not None:
             facts = replace(
-                facts, last_refresh=self._clock(), refresh_settings=self._digest(dataset)
-            )
-            facts = replace(
                 facts,
+                last_refresh=now,
                 drifts=tuple(
                     {"field": one.field, "ours": one.before, "theirs": one.after}
                     for one in done.drifts

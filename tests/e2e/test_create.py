@@ -48,6 +48,7 @@ def test_a_dataset_is_made_once_private_and_fed(
 
     (found,) = made(api, portal, name)
     assert "a private dataset" in planned
+    assert 'frequency: "unknown" → "daily"' in planned
     (told,) = events(done.stderr, "dataset.created")
     assert f'Write id = "{found["id"]}"' in told["why"]
     assert files["2024.csv"]["state"] == "published"

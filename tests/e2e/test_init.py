@@ -276,7 +276,12 @@ def test_what_is_imported_leaves_nothing_to_do(
         temporal_coverage={"start": "2020-01-01", "end": None},
         spatial={"granularity": "poi"},
         contact_points=[contact],
-        extras={"theirs:theme": "air", "theirs:list": [1, {"a": True}], "none": "{latest}"},
+        extras={
+            "theirs:theme": "air",
+            "theirs:list": [1, {"a": True}],
+            "none": "{latest}",
+            "": "x",
+        },
     )
     before = api.dataset(producer.dataset)
     text = producer.ask("import", producer.dataset, code=0)["toml"]

@@ -122,16 +122,48 @@ def test_what_both_changed_is_held(producer: Producer, api: Api) -> None:
     assert api.dataset(producer.dataset)["description"] == "Deux."
 
 
-def test_an_unknown_licence_is_refused_before_it_clears_the_one_there(
-    producer: Producer, api: Api
+def test_words_that_the_portal_does_not_know_are_held_and_the_others_written(
+    distant: Producer, api: Api, proxy: Proxy
 ) -> None:
-    api.edit_dataset(producer.dataset, license="lov2")
-    page(producer, 'license = "lov3"')
+    api.edit_dataset(distant.dataset, license="lov2", spatial={"zones": ["country:fr"]})
+    page(
+        distant,
+        'license = "lov3"\nspatial = { zones = ["fr:departement:69", "fr:x:1"] }\nacronym = "QA"',
+    )
 
-    (done,) = producer.ask("refresh", code=1)["datasets"]
+    (planned,) = distant.ask("plan", code=1)["metadata"]
+    (done,) = distant.ask("refresh", code=1)["datasets"]
+    page(distant, 'spatial = { zones = [], granularity = "fr:communes" }\nacronym = "QA"')
+    (granularity,) = distant.ask("refresh", code=1)["datasets"]
+    page(distant, "spatial = { zones = [] }")
+    distant.ask("refresh", code=0)
 
-    assert "lov3" in done["trouble"]
-    assert api.dataset(producer.dataset)["license"] == "lov2"
+    found = api.dataset(distant.dataset)
+    why = {one["field"]: one["why"] for one in done["held"]}
+    assert {one["field"] for one in planned["held"]} == set(why) == {"license", "spatial"}
+    assert "“lov3”: it would not refuse it, but clear" in why["license"]
+    assert "zone “fr:x:1”" in why["spatial"]
+    assert "granularity “fr:communes”" in granularity["held"][0]["why"]
+    assert (found["license"], found["acronym"], found["spatial"]["zones"]) == ("lov2", "QA", [])
+    assert len(proxy.seen("^PUT ")) == 2
+
+
+def test_a_page_that_was_refused_is_tried_again_by_each_once(
+    distant: Producer, portal: Sandbox, proxy: Proxy
+) -> None:
+    page(distant, 'frequency = "daily"')
+    distant.key = portal.tokens["stranger"]
+    distant.once(code=1)
+    distant.once(code=1)
+    distant.key = portal.tokens["prod"]
+    proxy.rule("PUT /api/1/datasets/", status=500, times=1)
+
+    # the portal answers: its failure on one page is no reason to stop publishing
+    distant.once(code=1)
+    distant.drop("a.csv", b"a\n1\n")
+    distant.once(code=0)
+
+    assert distant.ask("status", code=0)["datasets"][0]["refresh_trouble"] is None
 
 
 @pytest.mark.parametrize("schedule", ['refresh = "0 6 * * *"\n', ""])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from typing import Any
 
@@ -17,6 +18,7 @@ from publisher_daemon.catalogue import (
     late_words,
     missing_points,
     plan_metadata,
+    settled,
     words_of_file,
 )
 from publisher_daemon.model import Words
@@ -114,6 +116,31 @@ def test_no_contact_points_any_more_is_said_as_the_portal_understands_it() -> No
     plan = decide({"contact_points": []}, contact_points=[{"id": "65f0"}])
 
     assert plan.document == {"contact_points": None}
+
+
+def test_no_zones_any_more_is_said_as_the_portal_understands_it() -> None:
+    plan = decide({"spatial": {"zones": []}}, spatial={"zones": ["country:fr"], "geom": None})
+
+    assert plan.document == {"spatial": {"zones": None}}
+
+
+def test_what_the_portal_does_not_keep_is_held_until_it_or_the_configuration_changes() -> None:
+    said = {"extras": {"ours": "x", "kept": 1}, "title": "Eau"}
+    shown = {"extras": {"ours": "y", "kept": 1}, "title": "Eau"}
+    base, left = settled(decide(said), {}, shown)
+    # as the ledger gives it back
+    base = json.loads(json.dumps(base))
+
+    again = decide(said, base, **shown)
+    changed = decide({**said, "extras": {"ours": "z", "kept": 1}}, base, **shown)
+    moved = decide(said, base, **{**shown, "extras": {"ours": "w", "kept": 1}})
+    mended = decide(said, base, **{**shown, "extras": said["extras"]})
+
+    assert left == ("extras",)
+    assert (again.changes, [one.field for one in again.held]) == ((), ["extras.ours"])
+    assert decide(said, dict(again.applied), **shown) == again
+    assert [one.field for one in (*changed.changes, *moved.changes)] == ["extras", "extras"]
+    assert mended.applied == {"extras.ours": "x", "extras.kept": 1, "title": "Eau"}
 
 
 # ------------------------------------------------------------------------------ computed values

@@ -440,6 +440,15 @@ def test_a_slug_that_is_the_same_dataset_is_found_when_it_is_resolved(write: Wri
         settings.watches({"slug": DatasetId(ID)})
 
 
+def test_two_sections_of_one_dataset_are_found_when_its_slug_is_resolved(write: Write) -> None:
+    sections = f'[[datasets]]\nid = "{ID}"\nacronym = "A"\n[[datasets]]\nid = "slug"\n'
+    settings = load(write(MINIMAL + sections), {})
+
+    settings.watches({"slug": DatasetId("f" * 24)})
+    with pytest.raises(ConfigInvalid, match="about one dataset"):
+        settings.watches({"slug": DatasetId(ID)})
+
+
 def test_a_resource_is_pinned_once(write: Write) -> None:
     rule = '[[folders.resources]]\nmatch = "a"\nresource = "0A1B2C3D-0000-4000-8000-0123456789ab"\n'
 

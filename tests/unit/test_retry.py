@@ -19,6 +19,7 @@ TABLE = {
     Kind.CREDENTIAL: (300, 300),
     Kind.SOURCE_CHANGED: (1, 60),
     Kind.FILE_UNREADABLE: (5, 60),
+    Kind.PAGE_REFUSED: (3600, 86400),
 }
 
 failures = st.integers(min_value=-5, max_value=10**9)

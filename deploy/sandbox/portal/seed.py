@@ -25,6 +25,7 @@ from udata.core.dataset.models import (  # type: ignore[import-not-found]
     License,
 )
 from udata.core.organization.models import Member, Organization  # type: ignore[import-not-found]
+from udata.core.spatial.models import GeoLevel, GeoZone  # type: ignore[import-not-found]
 from udata.core.user.models import Role, datastore  # type: ignore[import-not-found]
 
 
@@ -93,6 +94,13 @@ def fill() -> dict[str, Any]:
         ("notspecified", "License Not Specified"),
     ):
         License(id=name, title=title, active=True).save()
+    for level, code, name in (
+        ("country", "fr", "France"),
+        ("fr:departement", "69", "Rhône"),
+        ("fr:commune", "69123", "Lyon"),
+    ):
+        GeoLevel(id=level, name=level).save()
+        GeoZone(id=f"{level}:{code}", slug=code, name=name, code=code, level=level).save()
     seed.dataset("pub", "Jeu public", organization=ville)
     seed.dataset("own", "Jeu utilisateur", owner=prod)
     seed.dataset("priv", "Jeu privé", organization=ville, private=True)
