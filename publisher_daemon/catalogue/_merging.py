@@ -19,7 +19,7 @@ from publisher_daemon.catalogue._computing import Facts, NoValue, compute, has_v
 from publisher_daemon.merge import BOTH_CHANGED, Verdict, merge
 
 #: Texts: the portal trims them and folds line ends.
-_TEXTS = frozenset({"title", "acronym", "description", "description_short"})
+_TEXTS = frozenset({"title", "acronym", "description", "description_short", "access_type_reason"})
 #: What the portal shows for "nothing said" (portal-facts §2.7, §3.1); sent back it would be stored.
 _UNSAID = {"license": "notspecified", "frequency": "unknown"}
 
@@ -301,6 +301,11 @@ def _as_stored(name: str, value: Any) -> Any:
         return str(value)[:10]
     if name == "contact_points":
         return sorted(one["id"] if isinstance(one, Mapping) else str(one) for one in value)
+    if name == "access_audiences":
+        return sorted(
+            ({"role": one["role"], "condition": one["condition"]} for one in value),
+            key=lambda one: str(one["role"]),
+        )
     if name == "spatial.granularity" and isinstance(value, Mapping):
         return value.get("id")
     if name == "spatial.zones":

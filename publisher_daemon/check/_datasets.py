@@ -318,8 +318,16 @@ def words(settings: Settings, reached: Reached, places: Places) -> Iterator[Find
 
 
 def zones(settings: Settings, portal: Portal, places: Places) -> Iterator[Finding]:
-    """The spatial zones that the portal does not know; raises PortalError."""
+    """The zones, and reasons of access, that the portal does not know; raises PortalError."""
     for index, dataset in enumerate(settings.datasets):
+        said = dataset.access_type_reason_category
+        if said is not None and said not in (known := portal.access_reasons()):
+            yield error(
+                places("datasets", index, "access_type_reason_category"),
+                f"The portal knows no access_type_reason_category “{said}”.",
+                near(said, known),
+                "dataset.access_reason",
+            )
         for zone in (dataset.spatial.zones if dataset.spatial else None) or ():
             if not portal.has_zone(zone):
                 yield error(

@@ -18,6 +18,10 @@ from publisher_daemon.naming import parts_of, readable
 from publisher_daemon.words import Words
 
 #: what is carried over as it stands, in the order of config.example.toml
+_ACCESS = (
+    "access_type_reason_category", "access_type_reason", "authorization_request_url",
+    "access_audiences",
+)  # fmt: skip
 _PLAIN = ("title", "acronym", "description", "description_short", "tags")
 
 
@@ -104,6 +108,10 @@ def metadata(dataset: RemoteDataset, words: Words) -> Iterator[str]:
         fields["contact_points"] = [
             each["id"] if isinstance(each, Mapping) else each for each in contacts
         ]
+    # "open" is what the portal says where nobody chose
+    access = raw.get("access_type")
+    fields["access_type"] = access if access != "open" else None
+    fields |= {name: raw.get(name) for name in _ACCESS}
     # `private = false` is an order to publish, which nobody has given
     fields["private"] = dataset.private or None
     fields["extras"] = _extras(raw.get("extras"))
@@ -145,7 +153,7 @@ def _has_words(value: object) -> bool:
 def _spatial(found: Any) -> Mapping[str, object] | None:
     if not isinstance(found, Mapping):
         return None
-    said = {name: found[name] for name in ("zones", "granularity") if found.get(name)}
+    said = {name: found[name] for name in ("zones", "granularity", "geom") if found.get(name)}
     return said or None
 
 

@@ -281,6 +281,23 @@ def _datasets(settings: Settings) -> Iterator[Problem]:
                 ("datasets", index, "temporal_coverage", "end"),
                 f"comes before start ({coverage.start}). Write the later day",
             )
+        if dataset.license is not None and dataset.access_type not in {None, "open"}:
+            yield Problem(
+                ("datasets", index, "license"),
+                f'cannot stand beside access_type = "{dataset.access_type}": the portal takes the '
+                "license off what is not open. Take one of them out",
+            )
+        if dataset.access_audiences == ():
+            yield Problem(
+                ("datasets", index, "access_audiences"),
+                "is empty, which takes none away at the portal. Take the line out",
+            )
+        if dataset.spatial and dataset.spatial.geom and dataset.spatial.zones:
+            yield Problem(
+                ("datasets", index, "spatial"),
+                "has zones and geom: the portal takes one of them. Take the other out",
+                show=False,
+            )
         yield from _created(index, dataset)
 
 

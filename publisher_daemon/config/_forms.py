@@ -379,14 +379,28 @@ def _tag(value: str) -> str:
 def _extras(value: dict[str, Any]) -> dict[str, Any]:
     if not _is_json(value):
         raise ValueError(
-            "holds a number that JSON has no word for, so it cannot be sent. Leave out inf and nan"
+            "holds what the portal cannot keep. Leave out inf, nan, whole numbers of 20 digits or "
+            "more, and names that begin with $"
+        )
+    return value
+
+
+def _outline(value: dict[str, Any]) -> dict[str, Any]:
+    if value.get("type") != "MultiPolygon" or not isinstance(value.get("coordinates"), list):
+        raise ValueError(
+            "is not an outline the portal takes. Write GeoJSON of the type MultiPolygon, as "
+            '{ type = "MultiPolygon", coordinates = [[[[4.8, 45.7], …]]] }'
         )
     return value
 
 
 def _is_json(value: object) -> bool:
     if isinstance(value, dict):
-        return all(map(_is_json, value.values()))
+        named = not any(str(name).startswith("$") for name in value)
+        return named and all(map(_is_json, value.values()))
+    if isinstance(value, int):
+        # it has 8 bytes for a number, and answers 500 to a longer one (portal-facts §9.8)
+        return -(2**63) <= value < 2**63
     if isinstance(value, list):
         return all(map(_is_json, value))
     return not isinstance(value, float) or math.isfinite(value)
@@ -435,4 +449,5 @@ Hours = Annotated[str, AfterValidator(_hours)]
 Keep = Annotated[str, AfterValidator(_keep)]
 Tag = Annotated[str, AfterValidator(_tag)]
 Extras = Annotated[dict[str, Any], AfterValidator(_extras)]
+Outline = Annotated[dict[str, Any], AfterValidator(_outline)]
 Marker = Annotated[str, AfterValidator(_marker)]

@@ -37,6 +37,7 @@ from publisher_daemon.config._forms import (
     MetricsApi,
     NotBlank,
     ObjectId,
+    Outline,
     PartSize,
     PathText,
     PortalUrl,
@@ -299,6 +300,14 @@ class SpatialSettings(_Section):
 
     zones: tuple[_Text, ...] | None = None
     granularity: _Text | None = None
+    geom: Outline | None = None
+
+
+class AudienceSettings(_Section):
+    """access_audiences: who may have data that are not open to all, and on which condition."""
+
+    role: Literal["local_authority_and_administration", "company_and_association", "private"]
+    condition: Literal["yes", "no", "under_condition"]
 
 
 class PageSettings(_Section):
@@ -361,6 +370,11 @@ class DatasetSettings(PageSettings):
     contact_points: tuple[ObjectId, ...] | None = None
     # strict: the portal reads null, "" and "false" as "make it public" (portal facts, §3)
     private: StrictBool | None = None
+    access_type: Literal["open", "open_with_account", "restricted"] | None = None
+    access_type_reason_category: _Text | None = None
+    access_type_reason: Annotated[_Text, Computing] | None = None
+    authorization_request_url: Web | None = None
+    access_audiences: tuple[AudienceSettings, ...] | None = None
     extras: Extras | None = None
 
     @property

@@ -69,6 +69,10 @@ class Vocabularies:
         """The spatial granularities the portal knows, by id."""
         return self._vocabulary("/api/1/spatial/granularities/", "id")
 
+    def access_reasons(self) -> frozenset[str]:
+        """The categories of reasons for which data are not open, by value."""
+        return self._vocabulary("/api/1/access_type/reason_categories/", "value")
+
     def reuse_types(self) -> frozenset[str]:
         """The types of reuse the portal knows, by id."""
         return self._vocabulary("/api/1/reuses/types/", "id")

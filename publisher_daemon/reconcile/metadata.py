@@ -56,6 +56,9 @@ class CataloguePortal(Protocol):
     def granularities(self) -> frozenset[str]:
         """The spatial granularities the portal knows."""
 
+    def access_reasons(self) -> frozenset[str]:
+        """The categories of reasons for which data are not open."""
+
     def has_zone(self, zone: str) -> bool:
         """Whether the portal knows this spatial zone."""
 
@@ -137,7 +140,7 @@ class Refresher:
     ) -> MetadataPlan:
         wish = self._wish(dataset)
         plan = plan_metadata(wish.fields, applied, current.raw, facts=facts, enforce=wish.enforce)
-        unknown = self._unknown(plan.document)
+        unknown = self._unknown(plan.document, current)
         return holding(plan, unknown, applied) if unknown else plan
 
     def refresh(self, dataset: DatasetId) -> Refreshed:
@@ -147,7 +150,7 @@ class Refresher:
         done = Refreshed(
             dataset, current.title, wanted.changes, wanted.drifts, wanted.held, shown=current
         )
-        trouble = _no_right(current)
+        trouble = refusal(current)
         if trouble is not None:
             log.error("dataset.refused", dataset=dataset, why=trouble)
             return replace(done, changes=(), trouble=trouble)
@@ -200,7 +203,7 @@ class Refresher:
             updated = self._portal.dataset(dataset)
         return updated
 
-    def _unknown(self, document: Mapping[str, Any]) -> dict[str, str]:
+    def _unknown(self, document: Mapping[str, Any], current: RemoteDataset) -> dict[str, str]:
         """Why fields cannot be written: words that this portal does not know.
 
         An unknown licence is answered 200 and clears the other one; any other unknown word has the
@@ -213,6 +216,17 @@ class Refresher:
             found["license"] = (
                 f"The portal knows no license “{said}”: it would not refuse it, but clear the "
                 "license of the dataset."
+            )
+        access = document.get("access_type", current.raw.get("access_type"))
+        if said is not None and access not in {None, "open"}:
+            found["license"] = (
+                f"The portal takes the license off a dataset that is not open, and its access_type "
+                f"is “{access}”."
+            )
+        said = document.get("access_type_reason_category")
+        if said is not None and said not in self._portal.access_reasons():
+            found["access_type_reason_category"] = (
+                f"The portal knows no access_type_reason_category “{said}”."
             )
         said = document.get("frequency")
         if said is not None and said not in self._portal.frequencies():
@@ -258,13 +272,19 @@ def tell(dataset: DatasetId, done: Refreshed) -> None:
         log.warning("resource.criticised", dataset=dataset, title=title, url=url, why=words)
 
 
-def _no_right(current: RemoteDataset) -> str | None:
+def refusal(current: RemoteDataset) -> str | None:
+    """Why nothing may be written on this page; None when it may."""
     if current.deleted:
         return f"The dataset “{current.title}” is deleted on the portal; nothing was written."
     if not current.can_edit:
         return (
             f"The API key may not edit the dataset “{current.title}”; nothing was written. Have "
             "its account made an editor."
+        )
+    if current.harvested:
+        return (
+            f"The dataset “{current.title}” is fed by a harvester, which would undo what is "
+            "written; nothing was written. Correct it at its source."
         )
     return None
 

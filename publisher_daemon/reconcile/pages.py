@@ -111,11 +111,8 @@ class PageRefresher:
         current, wanted = self.look(lane)
         done = Refreshed(lane, current.title, wanted.changes, wanted.drifts, wanted.held)
         fields = {name: said for name, said in wanted.document.items() if name != "datasets"}
-        if wanted.changes and not current.can_edit:
-            trouble = (
-                f"The API key may not change “{current.title}”; nothing was written. Have its "
-                "account made an administrator of the organization, or an editor of the reuse."
-            )
+        trouble = refusal(current) if wanted.changes else None
+        if trouble is not None:
             log.error("dataset.refused", dataset=lane, why=trouble)
             return replace(done, changes=(), trouble=trouble)
         if wish.reuse is None:
@@ -178,6 +175,16 @@ class PageRefresher:
     def _missing(self, wish: PageWish, current: RemotePage) -> tuple[DatasetId, ...]:
         attached = _texts(current.raw.get("datasets"))
         return tuple(dataset for dataset in wish.datasets if dataset not in attached)
+
+
+def refusal(current: RemotePage) -> str | None:
+    """Why nothing may be written on this page; None when it may."""
+    if current.can_edit:
+        return None
+    return (
+        f"The API key may not change “{current.title}”; nothing was written. Have its "
+        "account made an administrator of the organization, or an editor of the reuse."
+    )
 
 
 def lane_of_organization(organization: str) -> DatasetId:

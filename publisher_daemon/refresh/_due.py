@@ -29,6 +29,7 @@ from publisher_daemon.errors import ConfigInvalid, PortalError, PortalRefused
 from publisher_daemon.folder import Folder
 from publisher_daemon.ledger import DatasetFacts, Ledger
 from publisher_daemon.model import DatasetId, RemoteDataset, RemotePage
+from publisher_daemon.reconcile import metadata, pages
 from publisher_daemon.reconcile.answers import ErrorAnswers
 from publisher_daemon.reconcile.creating import NewDataset
 from publisher_daemon.reconcile.failures import kind_of
@@ -178,10 +179,17 @@ class Refreshes:
         return None if facts is None or facts.refresh_trouble is None else facts.refresh_retry_at
 
     def look(self, lane: DatasetId) -> tuple[RemoteDataset | RemotePage, MetadataPlan]:
-        """What a refresh would write; raises PortalError."""
+        """What a refresh would write; raises PortalError, PortalRefused when it may not."""
+        found: RemoteDataset | RemotePage
         if lane in self.others:
-            return self._pages.look(lane)
-        return self._refresher.look(lane)
+            found, wanted = self._pages.look(lane)
+            why = pages.refusal(found) if wanted.changes else None
+        else:
+            found, wanted = self._refresher.look(lane)
+            why = metadata.refusal(found)
+        if why is not None:
+            raise PortalRefused(why)
+        return found, wanted
 
     def look_new(self, new: NewDataset) -> MetadataPlan:
         """What there would be to write on a dataset that is not made yet."""

@@ -148,6 +148,53 @@ def test_words_that_the_portal_does_not_know_are_held_and_the_others_written(
     assert len(proxy.seen("^PUT ")) == 2
 
 
+def test_plan_says_what_a_refresh_would_refuse(
+    distant: Producer, portal: Sandbox, proxy: Proxy
+) -> None:
+    page(distant, 'frequency = "daily"')
+    distant.more += distant.more.replace(distant.dataset, portal.datasets["harvested"])
+    distant.key = portal.tokens["partial"]
+
+    planned = distant.ask("plan", code=1)
+    distant.key = portal.tokens["prod"]
+    done = distant.ask("refresh", portal.datasets["harvested"], code=1)["datasets"][0]
+
+    assert [one["trouble"] is not None for one in planned["datasets"]] == [False, True, True]
+    assert planned["metadata"] == []
+    assert "fed by a harvester" in done["trouble"]
+    assert proxy.seen("^PUT ") == []
+
+
+def test_who_may_have_the_data_is_said_once_and_a_license_beside_it_is_held(
+    distant: Producer, api: Api, proxy: Proxy
+) -> None:
+    said = (
+        'access_type = "restricted"\naccess_type_reason_category = '
+        '"confidentiality_of_personal_data"\naccess_type_reason = "Données nominatives."\n'
+        'authorization_request_url = "https://example.org/demande"\naccess_audiences = '
+        '[{ role = "private", condition = "no" }, '
+        '{ role = "company_and_association", condition = "under_condition" }]\n'
+        'spatial = { geom = { type = "MultiPolygon", coordinates = '
+        "[[[[4.8, 45.7], [4.9, 45.7], [4.9, 45.8], [4.8, 45.7]]]] } }"
+    )
+    page(distant, said)
+    distant.ask("refresh", code=0)
+    found = api.dataset(distant.dataset)
+    proxy.forget()
+
+    (again,) = distant.ask("refresh", code=0)["datasets"]
+    text = distant.ask("import", distant.dataset, code=0)["toml"]
+    page(distant, 'license = "lov2"')
+    (held,) = distant.ask("refresh", code=1)["datasets"]
+
+    assert (found["access_type"], len(found["access_audiences"])) == ("restricted", 2)
+    assert found["spatial"]["geom"]["type"] == "MultiPolygon"
+    assert again["changed"] == {}
+    assert all(line.partition(" = ")[0] in text for line in said.splitlines())
+    assert "“restricted”" in held["held"][0]["why"]
+    assert proxy.seen("^PUT ") == []
+
+
 def test_a_page_that_was_refused_is_tried_again_by_each_once(
     distant: Producer, portal: Sandbox, proxy: Proxy
 ) -> None:

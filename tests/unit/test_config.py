@@ -298,7 +298,7 @@ def test_a_wrong_folder_setting_says_what_would_be_right(
         (f'tags = ["{"日" * 96}"]', "3 to 96 characters"),
         ('frequency = "biannual"', 'Did you mean "semiannual"?'),
         ('frequency = "realtime"', 'Did you mean "continuous"?'),
-        ('extras = { "a:b" = [inf] }', "inf and nan"),
+        ('extras = { "a:b" = [inf] }', "inf, nan"),
         (f'title = "{"x" * 351}"', "at most 350"),
         ('title = ""', "at least 1"),
         ('temporal_coverage = { end = "2020-01-01" }', "start: is missing"),
@@ -316,6 +316,18 @@ def test_a_wrong_folder_setting_says_what_would_be_right(
         ('description_file = "none.md"', "No such file"),
         ('refresh = "0 6 * * *"\nrefresh_every = "1h"', "Keep one of them"),
         ("extras = 3", "section"),
+        ("extras = { deep = { i = 9223372036854775808 } }", "20 digits"),
+        ('extras = { deep = { "$a" = 1 } }', "begin with $"),
+        ('acronym = "' + "x" * 129 + '"', "at most 128"),
+        ('access_type = "closed"', "'open_with_account' or 'restricted'"),
+        ('license = "lov2"\naccess_type = "restricted"', "takes the license off"),
+        ('access_audiences = [{ role = "all", condition = "no" }]', "company_and_association"),
+        ("access_audiences = []", "Take the line out"),
+        ('spatial = { geom = { type = "Point", coordinates = [1, 2] } }', "MultiPolygon"),
+        (
+            'spatial = { zones = ["a:b:c"], geom = { type = "MultiPolygon", coordinates = [] } }',
+            "has zones and geom",
+        ),
     ],
 )
 def test_a_wrong_dataset_setting_says_what_would_be_right(
