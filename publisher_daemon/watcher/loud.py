@@ -8,9 +8,12 @@ alive (watching.md §0). This file is the only one that knows its private parts,
 from __future__ import annotations
 
 import errno
+import select
+import time
 import warnings
 from collections.abc import Callable
 from threading import Event
+from typing import cast
 
 from watchdog.events import (
     DirCreatedEvent,
@@ -23,7 +26,7 @@ from watchdog.events import (
     FileSystemEvent,
     FileSystemEventHandler,
 )
-from watchdog.observers.api import BaseObserver
+from watchdog.observers.api import EventQueue, ObservedWatch
 from watchdog.observers.inotify import InotifyFullEmitter
 from watchdog.observers.inotify_c import (
     CallbackId,
@@ -35,6 +38,8 @@ from watchdog.observers.inotify_c import (
     WatchDescriptor,
 )
 from watchdog.observers.inotify_move_event_grouper import InotifyMoveEventGrouper
+
+from publisher_daemon.watcher.listening import Listener
 
 #: Without "opened" and "closed unwritten": walking a tree to watch it raises those by the thousand,
 #: overflows the queue and makes watchdog walk again, for ever (watching.md §0.2). Without
@@ -53,8 +58,6 @@ EVENTS: list[type[FileSystemEvent]] = [
 ]
 #: A file moved out holds back all events behind it for this long; watchdog's own is 0.5 s.
 MOVE_DELAY = 0.02
-#: How long a thread may take to end.
-JOIN = 2.0
 
 #: What each of the kernel's refusals means, and the setting that lifts it (inotify(7)).
 _LIMITS = {
@@ -72,12 +75,19 @@ def why_refused(error: OSError) -> str:
 
 
 class _LoudFD(InotifyFD):
-    """Reads the kernel's queue and tells when events were lost."""
+    """Reads the kernel's queue, in the thread that asks, and tells when events were lost."""
 
     def __init__(self, on_lost: Callable[[str], None], on_partial: Callable[[str], None]) -> None:
         super().__init__()
+        # watchdog takes its own thread for one that reads already, and would leave it to close this
+        self._is_reading = False
         self._on_lost = on_lost
         self._on_partial = on_partial
+
+    @property
+    def queue(self) -> int:
+        """The kernel's queue, as a file descriptor."""
+        return self._inotify_fd
 
     def handle_event(self, event: InotifyEvent) -> None:
         if event.mask & InotifyConstants.IN_Q_OVERFLOW:
@@ -88,7 +98,7 @@ class _LoudFD(InotifyFD):
             self._on_lost("a file system was unmounted")
         try:
             super().handle_event(event)
-        except Exception as bug:  # noqa: BLE001 - a bug of watchdog's, which must not end its thread unheard
+        except Exception as bug:  # noqa: BLE001 - a bug of watchdog's, which must not go unheard
             self._on_lost(f"the watch library failed ({bug!r})")
 
     def add_callback(
@@ -103,45 +113,99 @@ class _LoudFD(InotifyFD):
             raise
 
 
-class LoudObserver(BaseObserver):
-    """One inotify instance, its threads, and callbacks for what it does not see."""
+class LoudObserver:
+    """One inotify instance, and callbacks for what it does not see.
+
+    watchdog would give it four threads; here a ``Listener`` has it heard, and each event goes from
+    the kernel's queue to its handler in one thread.
+    """
 
     def __init__(self, on_lost: Callable[[str], None], on_partial: Callable[[str], None]) -> None:
         InotifyMoveEventGrouper.delay = MOVE_DELAY
         warnings.filterwarnings("ignore", category=RuntimeWarning, module="watchdog")
+        self._on_lost = on_lost
         self._fd = _LoudFD(on_lost, on_partial)
-        self._fd.start()
-        super().__init__(InotifyFullEmitter, inotify_fd=self._fd)
+        self._emitters: list[InotifyFullEmitter] = []
+        self._listener: Listener | None = None
 
     def watch(self, path: str, handler: FileSystemEventHandler, *, recursive: bool) -> None:
         """Watch a directory; raises OSError. The same events everywhere: a narrower filter on one
         directory would narrow what the kernel tells of it to all (watching.md §1).
         """  # noqa: D205 - the second sentence is the reason
-        self.schedule(handler, path, recursive=recursive, event_filter=EVENTS)
+        emitter = InotifyFullEmitter(
+            cast("EventQueue", _Straight(handler)),
+            ObservedWatch(path, recursive=recursive, event_filter=EVENTS),
+            event_filter=EVENTS,
+            inotify_fd=self._fd,
+        )
+        emitter.on_thread_start()
+        self._emitters.append(emitter)
+
+    def begin(self, listener: Listener) -> None:
+        """Be heard, once all is watched: until then, what happens waits in the kernel's queue."""
+        self._listener = listener
+        listener.add(self._fd.queue, self._hear)
 
     def is_whole(self) -> bool:
-        """Whether every one of its threads runs; what they see is not proved by that."""
-        return (
-            self.is_alive()
-            and self._fd.is_alive()
-            and all(emitter.is_alive() for emitter in self.emitters)
+        """Whether it is still told of anything; what it is told is not proved by that."""
+        return self._fd.should_keep_running() and all(
+            emitter.should_keep_running() for emitter in self._emitters
         )
 
     def close(self) -> None:
-        """Stop every thread, whatever state they are in."""
-        steps: list[Callable[[], object]] = [
-            self.stop,
-            *(emitter.stop for emitter in self.emitters),
-            self._fd.stop,
-        ]
-        for step in steps:
+        """Let the kernel's queue and all watches go, whatever state they are in."""
+        if self._listener is not None:
+            self._listener.drop(self._fd.queue)
+        for step in (*(emitter.stop for emitter in self._emitters), self._fd.stop):
             try:
                 step()
             except Exception:  # noqa: BLE001, S112 - a broken one is being thrown away
                 continue
-        for thread in (self, self._fd):
-            if thread.is_alive():
-                thread.join(JOIN)
+
+    def _hear(self) -> None:
+        """Take what is in the kernel's queue and hand it on, until nothing is left or held back."""
+        queue, wait = select.poll(), 0.0
+        queue.register(self._fd.queue, select.POLLIN)
+        try:
+            while self._fd.should_keep_running():
+                there = bool(queue.poll(wait * 1000))
+                if there:
+                    for event in self._fd.read_events():
+                        self._fd.handle_event(event)
+                held = self._hand_on()
+                if not there and held is None:
+                    return
+                wait = 0.0 if held is None else held
+        except Exception as bug:  # noqa: BLE001 - whatever it is, somebody builds a new one
+            self._on_lost(f"the watch library failed ({bug!r})")
+
+    def _hand_on(self) -> float | None:
+        """Hand on what is due; seconds until the next is, of a file that was moved out."""
+        waits = []
+        for emitter in self._emitters:
+            if emitter._inotify is None:  # noqa: SLF001 - see the module's docstring
+                continue
+            grouped = emitter._inotify._move_event_grouper._queue  # noqa: SLF001
+            held = grouped._queue  # noqa: SLF001
+            while held:
+                event, since, delayed = held[0]
+                left = since + grouped.delay - time.monotonic() if delayed else 0.0
+                if left > 0:
+                    waits.append(left)
+                    break
+                held.popleft()
+                emitter.build_and_queue_event(event)
+        return min(waits, default=None)
+
+
+class _Straight:
+    """What an emitter takes for its queue: the event goes to its handler at once."""
+
+    def __init__(self, handler: FileSystemEventHandler) -> None:
+        self._handler = handler
+
+    def put(self, item: tuple[FileSystemEvent, ObservedWatch]) -> None:
+        self._handler.dispatch(item[0])
 
 
 class Ear(FileSystemEventHandler):
@@ -154,7 +218,7 @@ class Ear(FileSystemEventHandler):
         self._on_lost = on_lost
 
     def dispatch(self, event: FileSystemEvent) -> None:
-        """Hand the event on; an error in here would end watchdog's thread."""
+        """Hand the event on; an error in here is no fault of watchdog's."""
         try:
             self._heard(event)
         except Exception as bug:  # noqa: BLE001 - see above

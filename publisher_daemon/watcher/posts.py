@@ -16,6 +16,7 @@ from watchdog.events import FileMovedEvent, FileSystemEvent
 from publisher_daemon import mounts
 from publisher_daemon.model import DatasetId, Watch
 from publisher_daemon.naming import is_ignored
+from publisher_daemon.watcher.listening import Errands, Listener
 from publisher_daemon.watcher.loud import Ear, Echo, LoudObserver, why_refused
 
 log = structlog.get_logger(__name__)
@@ -53,7 +54,7 @@ class WatchHealth(NamedTuple):
 
 
 class Post:
-    """One folder's watch. One thread serves it; events come in from others."""
+    """One folder's watch. One errand at a time serves it; events come in from others."""
 
     def __init__(
         self,
@@ -63,6 +64,8 @@ class Post:
         monotonic: Callable[[], float],
         jitter: Callable[[], float],
         heard: Callable[[], None],
+        errands: Errands,
+        listener: Listener,
         sign_every: float = 60.0,
         signs: Path | None = None,
     ) -> None:
@@ -75,8 +78,13 @@ class Post:
         self._heard_something = heard
         self._sign_every = sign_every
         self._signs_in = signs
-        #: set: tend it now
-        self.hurry = threading.Event()
+        self._errands = errands
+        self._listener = listener
+        #: it should be tended; somebody is at it
+        self._wanted = self._served = False
+        self._ending = False
+        #: set: it is watched no more, and nothing of it is left behind
+        self.gone = threading.Event()
         #: something was mounted: another kind of file system may stand there
         self._unsure = True
         self._mount = mounts.mount_at(self._root)
@@ -144,7 +152,7 @@ class Post:
     def is_steady(self, *, thoroughly: bool) -> bool:
         """Whether there is nothing to tend, as far as can be seen without waiting for a share.
 
-        To be believed while nothing is mounted or unmounted. ``thoroughly``: its threads too.
+        To be believed while nothing is mounted or unmounted. ``thoroughly``: its queue too.
         """
         now = self._monotonic()
         if self._mode == "polling":
@@ -168,20 +176,38 @@ class Post:
     def look_again(self) -> None:
         """Tend it now, and find out what kind of file system stands there."""
         self._unsure = True
-        self.hurry.set()
+        self.hurry()
 
-    def serve(self, stop: threading.Event) -> None:
-        """Watch until told to stop, tend it when told to hurry, and leave nothing behind."""
-        try:
-            self._at_work(self._start)
-            self.stands.set()
-            while not stop.is_set():
-                self.hurry.wait()
-                self.hurry.clear()
-                if not stop.is_set():
-                    self._at_work(self._tend)
-        finally:
-            self._close()
+    def end(self) -> None:
+        """Watch no more, and leave nothing behind."""
+        self._ending = True
+        self.hurry()
+
+    def hurry(self) -> None:
+        """Tend it now (the first time: watch); asked while somebody is at it, once more after."""
+        with self._lock:
+            self._wanted = True
+            if self._served:
+                return
+            self._served = True
+        self._errands.run(self._serve)
+
+    def _serve(self) -> None:
+        while self._is_wanted():
+            if self._ending:
+                self._close()
+                self.gone.set()
+                return
+            if self.stands.is_set():
+                self._at_work(self._tend)
+            else:
+                self._at_work(self._start)
+                self.stands.set()
+
+    def _is_wanted(self) -> bool:
+        with self._lock:
+            self._served, self._wanted = self._wanted, False
+            return self._served
 
     def _at_work(self, work: Callable[[], None]) -> None:
         self._at_work_since = self._monotonic()
@@ -285,7 +311,7 @@ class Post:
         if self._identity != _identity(self._root):
             return "the folder was moved, replaced, mounted over or unmounted"
         if not self._observer.is_whole():
-            return "a watching thread ended"
+            return "the kernel's queue was closed"
         return self._sign_of_life(now)
 
     def _sign_of_life(self, now: float) -> str | None:
@@ -312,7 +338,7 @@ class Post:
     def _note_lost(self, generation: int, why: str) -> None:
         if generation == self._generation and self._lost is None:
             self._lost = why
-            self.hurry.set()
+            self.hurry()
 
     def _note_partial(self, generation: int, why: str) -> None:
         if generation == self._generation:
@@ -357,9 +383,6 @@ class Post:
 
         observer = LoudObserver(lost, lambda why: self._note_partial(generation, why))
         self._observer = observer
-        # started first, so that directories are watched in this order: started afterwards, watchdog
-        # takes them in the order of a set, and which one finds the limit reached is chance
-        observer.start()
         observer.watch(self._root, Ear(self._hear, lost), recursive=True)
         if self._sign_dir is None:
             with suppress(OSError):
@@ -368,6 +391,7 @@ class Post:
                 self._sign_dir = tempfile.mkdtemp(prefix="publisher-daemon-", dir=self._signs_in)
         if self._sign_dir is not None:
             observer.watch(self._sign_dir, self._echo, recursive=False)
+        observer.begin(self._listener)
 
     def _drop(self) -> None:
         observer, self._observer = self._observer, None

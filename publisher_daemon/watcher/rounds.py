@@ -1,7 +1,7 @@
 """Sees that each folder is really watched, and hands on what was heard.
 
-Each folder is tended by a thread of its own: a call into a dead share may never come back, and then
-only that folder waits.
+Each folder is tended by an errand of its own: a call into a dead share may never come back, and
+then only that folder waits.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 from publisher_daemon.model import DatasetId, Watch
 from publisher_daemon.mounts import MountTable
+from publisher_daemon.watcher.listening import Errands, Listener
 from publisher_daemon.watcher.posts import Post, WatchHealth
 
 #: Called with the dataset, the folder's name, the paths (None: look at everything) and which of
@@ -27,7 +27,7 @@ GATHER = 0.005
 TICK = 2.0
 #: Of more watches than this, each round looks at a part.
 AT_ONCE = 50
-#: Every so many rounds the watching threads are looked at too.
+#: Every so many rounds the kernel's queues are looked at too.
 THOROUGHLY = 5
 #: A watch makes a sign of life this often, and all of them together one in so many seconds.
 SIGN_EVERY, SIGN_APART = 60.0, 3.0
@@ -56,6 +56,9 @@ class Watcher:
         self._heard = threading.Event()
         # before the watches ask where they lie: what is mounted after that is told
         self._mounts = MountTable()
+        self._died = False
+        self._errands = Errands("watcher-errand", self._one_died)
+        self._listener = Listener(self._errands)
         self._posts = [
             Post(
                 watch,
@@ -63,13 +66,14 @@ class Watcher:
                 monotonic=monotonic,
                 jitter=jitter,
                 heard=self._heard.set,
+                errands=self._errands,
+                listener=self._listener,
                 sign_every=max(SIGN_EVERY, SIGN_APART * len(watches)),
                 signs=signs,
             )
             for watch in watches
         ]
         self._threads: list[threading.Thread] = []
-        self._died = False
 
     def start(self) -> None:
         """Watch; from the wake of a folder on, whatever changes in it is heard or found by it.
@@ -77,8 +81,9 @@ class Watcher:
         The folders that are watched by now are woken before this returns: whoever then looks at
         everything looks once.
         """
-        for number, post in enumerate(self._posts):
-            self._begin(f"watcher-{number}", partial(post.serve, self._stop))
+        self._begin("watcher-listens", self._listener.listen)
+        for post in self._posts:
+            post.hurry()
         self._begin("watcher-rounds", self._go_round)
         deadline = time.monotonic() + START_WITHIN
         for post in self._posts:
@@ -90,12 +95,19 @@ class Watcher:
         """Stop watching; safe to call twice. What a dead share holds up is left behind."""
         self._stop.set()
         self._heard.set()
+        if not self._threads:
+            return
         for post in self._posts:
-            post.hurry.set()
+            post.end()
         deadline = time.monotonic() + 10.0
+        for post in self._posts:
+            post.gone.wait(max(0.0, deadline - time.monotonic()))
+        self._listener.close()
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+        self._errands.close(deadline)
         self._threads.clear()
+        self._listener.forget()
         self._mounts.close()
 
     def health(self) -> tuple[WatchHealth, ...]:
@@ -111,12 +123,15 @@ class Watcher:
         for post in self._posts:
             post.look_again()
 
+    def _one_died(self) -> None:
+        self._died = self._died or not self._stop.is_set()
+
     def _begin(self, name: str, work: Callable[[], None]) -> None:
         def until_stopped() -> None:
             try:
                 work()
             finally:
-                self._died = self._died or not self._stop.is_set()
+                self._one_died()
 
         thread = threading.Thread(target=until_stopped, name=name, daemon=True)
         thread.start()
@@ -133,7 +148,7 @@ class Watcher:
             thoroughly = number // groups % THOROUGHLY == 0
             for post in self._posts[number % groups :: groups]:
                 if not post.is_steady(thoroughly=thoroughly):
-                    post.hurry.set()
+                    post.hurry()
 
     def _after_mount(self) -> None:
         """Have those tended that lie elsewhere now: a disk or a container of others is no reason.
@@ -144,7 +159,7 @@ class Watcher:
             if post.has_moved():
                 post.look_again()
             elif not post.is_steady(thoroughly=False):
-                post.hurry.set()
+                post.hurry()
 
     def _hand_on(self) -> None:
         while not self._stop.is_set():

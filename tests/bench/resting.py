@@ -89,11 +89,11 @@ def resting(process: subprocess.Popen[bytes], seconds: float) -> float:
 
 
 def worked(process: subprocess.Popen[bytes]) -> float:
-    """Seconds of processor so far; the scheduler's own count, as a tick is 10 ms."""
-    return sum(
-        int(task.joinpath("schedstat").read_text("ascii").split()[0]) / 1e9
-        for task in Path(f"/proc/{process.pid}/task").iterdir()
-    )
+    """Seconds of processor so far, of threads that have ended too; finer than the 10 ms of a tick.
+
+    The clock of another process, numbered as clock_getcpuclockid(3) does.
+    """
+    return time.clock_gettime(~process.pid << 3 | 2)
 
 
 def memory(process: subprocess.Popen[bytes]) -> float:
