@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from functools import partial
 
 from waiting import wait_until
 
@@ -29,9 +30,12 @@ def test_a_thread_that_is_free_takes_the_next_work() -> None:
     used: list[int] = []
     errands = Errands("errand", lambda: None)
 
-    for _ in range(5):
+    def free_after(times: int) -> bool:
+        return len(used) == times and errands._free == 1
+
+    for times in range(1, 6):
         errands.run(lambda: used.append(threading.get_ident()))
-        wait_until(lambda: errands._free, 5, "the thread is free again")
+        wait_until(partial(free_after, times), 5, "the thread is free again")
 
     errands.close(time.monotonic() + 5)
     assert len(used) == 5
