@@ -311,7 +311,7 @@ class Post:
         if self._identity != _identity(self._root):
             return "the folder was moved, replaced, mounted over or unmounted"
         if not self._observer.is_whole():
-            return "the kernel's queue was closed"
+            return "a watching thread ended"
         return self._sign_of_life(now)
 
     def _sign_of_life(self, now: float) -> str | None:
