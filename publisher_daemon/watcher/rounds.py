@@ -56,7 +56,7 @@ class Watcher:
         self._heard = threading.Event()
         # before the watches ask where they lie: what is mounted after that is told
         self._mounts = MountTable()
-        self._died = False
+        self._died = self._over = False
         self._errands = Errands("watcher-errand", self._one_died)
         self._listener = Listener(self._errands)
         self._posts = [
@@ -95,8 +95,9 @@ class Watcher:
         """Stop watching; safe to call twice. What a dead share holds up is left behind."""
         self._stop.set()
         self._heard.set()
-        if not self._threads:
+        if self._over:
             return
+        self._over = True
         for post in self._posts:
             post.end()
         deadline = time.monotonic() + 10.0
