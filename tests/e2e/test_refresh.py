@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from colleague import Api
 from launcher import Sandbox
+from metric_api import MetricApi
 from producer import Producer, events
 from proxy import Proxy
-from sinks import HttpSink
 
 from publisher_daemon.ledger import Ledger
 from publisher_daemon.model import DatasetId
@@ -500,25 +500,29 @@ def test_visits_are_read_where_they_are_counted_and_nothing_else_hangs_on_it(
     producer: Producer, api: Api
 ) -> None:
     page(producer, 'frequency = "daily"')
-    months = [
-        {"metric_month": "2026-09", "monthly_visit": 7, "monthly_download_resource": None},
-        {"metric_month": "2026-10", "monthly_visit": 120, "monthly_download_resource": 44},
-    ]
-    with HttpSink(body=json.dumps({"data": months, "meta": {"total": 2}}).encode()) as service:
-        producer.portal_settings["metrics_api"] = f'"http://127.0.0.1:{service.port}/api/"'
+    months = [f"20{24 + number // 12}-{number % 12 + 1:02}" for number in range(20, 35)]
+    rows = [
+        {"dataset_id": dataset, "metric_month": month, "monthly_visit": visits,
+         "monthly_download_resource": None if month == "2026-10" else 44}
+        for month in months
+        for dataset, visits in ((producer.dataset, 120), ("another", 7))
+    ]  # fmt: skip
+    with MetricApi(rows) as service:
+        producer.portal_settings["metrics_api"] = f'"{service.url}/"'
         producer.ask("refresh", code=0)
         shown = producer.call("status").stdout
-        service.status = 503
+        service.down = 503
         producer.ask("refresh", code=0)
         api.edit_dataset(producer.dataset, private=True)
         producer.ask("refresh", code=0)
     (view,) = producer.ask("status", code=0)["datasets"]
 
-    (_, path, _), _ = service.requests
-    assert path.startswith(f"/api/datasets/data/?dataset_id__exact={producer.dataset}&")
-    assert all("X-Api-Key" not in head.title() for sent in service.heads for head in sent)
-    assert "in 2026-10: 120 visits, 44 downloads" in shown
-    assert view["months"][1] == {"month": "2026-09", "visits": 7, "downloads": 0}
+    # asked while it was there and while it was away; never of a private dataset
+    assert len(service.heads) == 2
+    assert all("x-api-key" not in head for head in service.heads)
+    assert "in 2026-11: 120 visits, 44 downloads" in shown
+    assert [one["month"] for one in view["months"]] == months[::-1][:12]
+    assert view["months"][1] == {"month": "2026-10", "visits": 120, "downloads": 0}
 
 
 # ------------------------------------------------------------------------------ computed values
