@@ -67,6 +67,17 @@ TURN_EVERY = 15.0
 ITS_TURN = (
     "It takes long to publish, and as many long ones as may are under way; then it goes by itself."
 )
+#: Files that are read in one look: the others go after them, or fifty thousand would be in memory.
+AT_A_TIME = 5000
+IN_ORDER = (
+    "Very many files came at once: they go in the order of their names, and this one goes by itself"
+    " when its turn comes."
+)
+#: Nothing has been decided yet of the bytes of these.
+_UNDECIDED = frozenset({
+    "not_settled", "being_written", "never_settles", "empty", "waits_for_marker", "its_turn",
+    "portal_unreachable", "credential_refused", "dataset_refused",
+})  # fmt: skip
 #: More differences than this, and looking at everything is cheaper than at each.
 MOST_PATHS = 10_000
 #: Paths up to which what is known of them is asked for one by one.
@@ -143,9 +154,13 @@ class Looker:
         *,
         audit: bool,
         once: bool,
+        all_at_once: bool = False,
     ) -> Seen:
-        """Look at every folder of the dataset, or only where the hints say."""
-        look = _Look(record=record, policy=policy, audit=audit)
+        """Look at every folder of the dataset, or only where the hints say.
+
+        ``all_at_once``: read all that is new, where a pass would go on with the rest in its next.
+        """
+        look = _Look(record=record, policy=policy, audit=audit, all_at_once=all_at_once)
         for watch in policy.watches:
             arrived = {path for hint in hints if hint.folder == watch.name for path in hint.arrived}
             if arrived:
@@ -248,7 +263,9 @@ class Looker:
                 ):
                     same.append((sighting, entry))
                 else:
-                    differ.append((watch, sighting.key, None if paths is None else sighting))
+                    # very many are asked again rather than all held in memory as they were seen
+                    enough = paths is None or len(differ) >= TOGETHER
+                    differ.append((watch, sighting.key, None if enough else sighting))
         except FolderUnreadable as error:
             # of a folder that was lost on the way nothing is believed, not even what was seen
             self._unreadable(look, watch.name, error)
@@ -325,7 +342,8 @@ class Looker:
 
         A look at a few paths did so already; one at everything only called ``stat``.
         """
-        yield [sighting for _, _, sighting in candidates if sighting is not None]
+        if some := [sighting for _, _, sighting in candidates if sighting is not None]:
+            yield some
         paths = [key.path for _, key, sighting in candidates if sighting is None]
         if paths:
             scan = self._folders[watch.dataset, watch.name].scan(paths)
@@ -372,9 +390,15 @@ class Looker:
 
     def _read_all(self, look: _Look, dataset: DatasetId, ready: Iterable[Sighting]) -> None:
         """Read what is still; what is too much without a place for long work waits for one."""
-        work, may = 0.0, True
+        work, may, fresh = 0.0, True, 0
         for sighting in ready:
-            standing = look.record.standings.get(sighting.key)
+            key, until = sighting.key, self._clock() + TURN_EVERY
+            standing = look.record.standings.get(key)
+            undecided = standing is None or standing.code in _UNDECIDED
+            fresh += undecided
+            if undecided and fresh > AT_A_TIME and not look.all_at_once:
+                look.waiting.append(Hold(key, "its_turn", IN_ORDER, until, State.PENDING))
+                continue
             waits = standing is not None and standing.state is State.HELD and not standing.forced
             work += 0.0 if waits else self._takes(sighting.stamp.size)
             if may and work > LONG:
@@ -382,8 +406,7 @@ class Looker:
             if may or waits:
                 self._read(look, sighting)
             else:
-                until = self._clock() + TURN_EVERY
-                look.waiting.append(Hold(sighting.key, "its_turn", ITS_TURN, until, State.PENDING))
+                look.waiting.append(Hold(key, "its_turn", ITS_TURN, until, State.PENDING))
 
     def _look_where_they_came_from(self, look: _Look) -> None:
         """Where a new file has a published file's bytes, see whether that one is gone: a renaming.
@@ -528,6 +551,7 @@ class _Look:
     record: Record
     policy: Policy
     audit: bool
+    all_at_once: bool = False
     candidates: list[_Candidate] = field(default_factory=list)
     unchanged: list[tuple[Sighting, Entry]] = field(default_factory=list)
     files: list[SourceFile] = field(default_factory=list)

@@ -274,7 +274,7 @@ class Reconciler:
         """Say what a pass would do, doing nothing; raises PortalError, LedgerBroken."""
         policy = self._policy_for(dataset)
         record = self._ledger.read(dataset)
-        seen = self._looker.look(policy, record, (), audit=True, once=True)
+        seen = self._looker.look(policy, record, (), audit=True, once=True, all_at_once=True)
         self._longs.leave(dataset)
         run = Pass(dataset, Reason.ASKED, policy, record, seen)
         self._read_remote(run)

@@ -98,6 +98,11 @@ def _stop(
         elif file.key in run.seen.changed and file.key not in held:
             state = State.HELD if trouble.retry_at is None else State.PENDING
             held[file.key] = Hold(file.key, trouble.code, trouble.why, trouble.retry_at, state)
+    for key, hold in held.items():
+        if hold.code == "its_turn":
+            # what stopped the others stops them too: their turn does not come before
+            state = State.HELD if trouble.retry_at is None else State.PENDING
+            held[key] = Hold(key, trouble.code, trouble.why, trouble.retry_at, state)
     return same
 
 

@@ -148,6 +148,24 @@ def test_while_the_portal_is_away_a_new_file_is_told_of_and_nothing_else_read(de
     assert set(desk.ledger.read(DATASET).standings) == {ResourceKey(DATASET, "air", "a.csv")}
 
 
+def test_of_very_many_files_some_are_read_and_the_others_wait_for_what_stops_those(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("publisher_daemon.reconcile.looking.AT_A_TIME", 2)
+    desk.watch = replace(desk.watch, quiet=0.05)
+    names = [f"{number}.csv" for number in range(5)]
+    for name in names:
+        (desk.root / name).write_text("a;b\n")
+
+    desk.hear(*names)
+    time.sleep(0.3)
+    for _ in range(2):  # while the portal is away no more are read, and all are told of
+        report = desk.hear(*names)
+        assert {one.code for one in report.standings} == {"portal_unreachable"}
+        assert sorted(one.key.path for one in report.standings) == names
+        assert len(desk.reconciler._looker._digests) == 2
+
+
 def test_what_waits_for_a_person_still_does_while_the_portal_is_away(desk: Desk) -> None:
     desk.gate.failed(PortalUnreachable("The portal does not answer."))
     (desk.root / "a.csv").write_text("a;b\n")
