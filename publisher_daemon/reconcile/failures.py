@@ -37,6 +37,11 @@ from publisher_daemon.retry import Kind, next_try
 
 log = structlog.get_logger(__name__)
 
+_NO_OTHER_HINT = (
+    "Correct what it says in brackets; if that is not clear, `publisher-daemon support` writes the "
+    "report to send to the portal's support."
+)
+
 
 class Failures:
     """Remembers what went wrong, and decides when it may be tried again."""
@@ -117,6 +122,8 @@ class Failures:
         not_before = next_try(failures, kind, now, self._jitter(), retry_after=retry_after)
         refused = isinstance(error, PortalRefused)
         why = error.sentence
+        if refused and not error.hint:
+            why = f"{why.rstrip('.')}. {_NO_OTHER_HINT}"
         standing = Standing(
             key=key,
             state=State.FAILED if refused else State.HELD,

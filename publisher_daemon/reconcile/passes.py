@@ -33,6 +33,7 @@ from publisher_daemon.model import (
     Report,
     ResourceKey,
     Standing,
+    State,
     Upload,
 )
 from publisher_daemon.naming import readable
@@ -200,7 +201,8 @@ class Reconciler:
                 else (trouble.code if trouble else None),
                 portal_at=retry_at if trouble and trouble.code in _OF_THE_PORTAL else None,
             )
-            _tell(report, quiet=not run.done and not trouble and reason is not Reason.ONCE)
+            told = run.done or run.failed or trouble or reason is Reason.ONCE
+            _tell(report, quiet=not (told or _held_now(report)))
             return report
 
     def _glance(
@@ -462,8 +464,16 @@ def _counts(done: Sequence[Action], standings: Sequence[Standing]) -> dict[str, 
     return counts
 
 
+def _held_now(report: Report) -> bool:
+    """Whether this pass held a file that was not held before."""
+    return any(
+        standing.state is State.HELD and standing.since >= report.started_at
+        for standing in report.standings
+    )
+
+
 def _tell(report: Report, *, quiet: bool) -> None:
-    """Say the canonical line of a pass."""
+    """Say the canonical line of a pass; in a whisper when there was nothing to say."""
     say = log.debug if quiet else log.info
     say(
         "dataset.reconciled",

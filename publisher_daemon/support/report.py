@@ -65,5 +65,7 @@ def report(row: HistoryRow, *, at: str, language: Language = "en") -> str:
         *(f"    {line}" for line in str(exchange.get("answer_body", "")).splitlines()),
         "",
         f"{words('What we understood')}{colon}{words.of(str(row.detail.get('why', '')))}",
+        "",
+        words("Could you tell us what is wrong, or what we should change? Thank you."),
     ]
     return redact("\n".join(lines))

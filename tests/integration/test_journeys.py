@@ -46,8 +46,19 @@ def test_a_journey_keeps_its_name_over_failures_and_restarts(
     with distant.start() as service:
         wait_until(lambda: service.events("resource.created"), 30, "the file published")
         after = set((distant.state / "signs").iterdir())
+        proxy.rule("POST .*/upload/", status=422, body=b'{"message": "no"}', times=1)
+        distant.drop("b.csv", b"b\n")
+        (_, failed) = service.wait_for("action.failed", 2)  # the first was the 429
+        told = wait_until(
+            lambda: [line for line in service.events("dataset.reconciled")
+                     if line["pass_id"] == failed["pass_id"]],
+            30, "the canonical line of a pass that published nothing",
+        )  # fmt: skip
         service.stop()
         (created,) = service.events("resource.created")
+
+    assert told[0]["failed"] == 1
+    assert "`publisher-daemon support` writes the report" in failed["why"]
 
     assert len(signs) == len(after) == 1  # where the watch touches a file; not one more each time
     assert signs.isdisjoint(after)
