@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import os
+import resource
 import sys
 import threading
 import traceback
@@ -226,7 +227,8 @@ def _shown(value: Any) -> str:
 
 
 def guard() -> None:
-    """Log what nobody catches: Python would print it as it is, and a fault may quote anything."""
+    """Log what nobody catches, redacted, and leave no image of the memory, which holds the key."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     sys.excepthook = lambda _kind, error, _trace: _ended(error)
     threading.excepthook = lambda found: _ended(found.exc_value)
     sys.unraisablehook = lambda found: _ended(found.exc_value)

@@ -11,6 +11,7 @@ import contextlib
 import html
 import json
 import os
+import re
 import socket
 import subprocess
 import urllib.request
@@ -164,6 +165,7 @@ def test_the_running_service_shows_it_nowhere(producer: Producer, portal: Sandbo
             service.wait_for("message.sent")
             cmdline = Path(f"/proc/{service.process.pid}/cmdline").read_bytes()
             status = Path(f"/proc/{service.process.pid}/status").read_bytes()
+            limits = Path(f"/proc/{service.process.pid}/limits").read_text()
             environ = Path(f"/proc/{service.process.pid}/environ").read_bytes()
             pages = [
                 urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10).read()
@@ -173,6 +175,7 @@ def test_the_running_service_shows_it_nowhere(producer: Producer, portal: Sandbo
             service.wait_for("config.reloaded")
             service.stop()
 
+    assert re.search(r"Max core file size +0 ", limits), "its memory would be left in a file"
     key = portal.tokens["prod"]
     assert leaks(key, cmdline, status, environ, *pages, *mail.raw, below=producer.home) == []
 

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import pty
+import resource
 import socket
 import sys
 import threading
@@ -159,6 +160,19 @@ def test_what_nobody_catches_is_logged_without_the_key(monkeypatch: pytest.Monke
     assert "in fail" in first["exception"]
     assert "4f1c" not in stream.getvalue()
     assert "Zz-9" not in stream.getvalue()
+
+
+def test_no_image_of_the_memory_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, tuple[int, int]]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (7, 9))
+    monkeypatch.setattr(resource, "setrlimit", lambda *given: asked.append(given))
+    for name in ("excepthook", "unraisablehook"):
+        monkeypatch.setattr(sys, name, getattr(sys, name))
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+
+    log.guard()
+
+    assert asked == [(resource.RLIMIT_CORE, (0, 9))]
 
 
 def test_a_token_is_hidden_before_any_key_is_known() -> None:
