@@ -54,6 +54,8 @@ class MetadataPlan:
     held: tuple[Held, ...] = ()
     #: what the changes are made of, each inner key by itself: ``spatial.zones``
     parts: tuple[str, ...] = ()
+    #: the base until it is known whether that was written: what is found then may be ours already
+    intent: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -94,7 +96,7 @@ def plan_metadata(
     held: list[Held] = []
     base: dict[str, Any] = {}
     computed: dict[str, Any] = {}
-    before = _base(applied)
+    before = _base(applied) | _done(applied, found)
     written = applied.get(_COMPUTED) or {}
     for name, said in sorted(_flat(configured).items()):
         shown = _as_stored(name, _found(name, found))
@@ -133,9 +135,10 @@ def plan_metadata(
         tuple(drifts),
         tuple(held),
     )
-    plan = _less_unkept(plan, applied)
+    plan = _less_unkept(plan, applied, before)
     parts = tuple(change.field for change in plan.changes)
-    plan = replace(plan, changes=_gathered(plan.changes, found), parts=parts)
+    intent = {**applied, _MEANT: {change.field: change.after for change in plan.changes}}
+    plan = replace(plan, changes=_gathered(plan.changes, found), parts=parts, intent=intent)
     return _coverage_in_order(plan, before)
 
 
@@ -148,6 +151,8 @@ NOT_KEPT = (
     "The portal was sent it, answered that all is well, and shows the other one still. It is sent "
     "again once either changes."
 )
+#: …and what was about to be written, as its fields are compared
+_MEANT = "meant"
 _INNER = ("temporal_coverage", "spatial", "extras")
 #: the portal's limits, in characters (portal-facts §3.6)
 _LONGEST = {"title": 350, "acronym": 128, "description": 100_000, "description_short": 200}
@@ -155,16 +160,27 @@ _LONGEST = {"title": 350, "acronym": 128, "description": 100_000, "description_s
 
 def _base(applied: Mapping[str, Any]) -> dict[str, Any]:
     """The merge base, each inner key a field of its own."""
-    base = {name: said for name, said in applied.items() if name not in {_COMPUTED, _UNKEPT}}
+    ours = {_COMPUTED, _UNKEPT, _MEANT}
+    base = {name: said for name, said in applied.items() if name not in ours}
     whole = base.pop("temporal_coverage", None)
     if isinstance(whole, Mapping):  # as it was kept once
         base |= {f"temporal_coverage.{end}": said for end, said in whole.items()}
     return base
 
 
-def _less_unkept(plan: MetadataPlan, applied: Mapping[str, Any]) -> MetadataPlan:
+def _done(applied: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    """What we were about to write and is there is ours: a write whose answer we never had."""
+    meant: Mapping[str, Any] = applied.get(_MEANT) or {}
+    return {
+        name: said for name, said in meant.items() if _as_stored(name, _found(name, found)) == said
+    }
+
+
+def _less_unkept(
+    plan: MetadataPlan, applied: Mapping[str, Any], before: Mapping[str, Any]
+) -> MetadataPlan:
     """The same without what was sent as it is and not kept: it would be sent at each refresh."""
-    unkept, old = applied.get(_UNKEPT) or {}, _base(applied)
+    unkept = applied.get(_UNKEPT) or {}
     again = {
         one.field: [one.after, one.before]
         for one in plan.changes
@@ -173,7 +189,7 @@ def _less_unkept(plan: MetadataPlan, applied: Mapping[str, Any]) -> MetadataPlan
     if not again:
         return plan
     base = {name: said for name, said in plan.applied.items() if name not in again}
-    base |= {name: old[name] for name in again if name in old}
+    base |= {name: before[name] for name in again if name in before}
     return replace(
         plan,
         changes=tuple(one for one in plan.changes if one.field not in again),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
@@ -113,9 +114,30 @@ def _answer_words(desk: Desk, attempt: Attempt) -> None:
     meant = attempt.words.said()
     written = found is not None and meant.items() <= found.words(attempt.words).said().items()
     if found is None or (written and attempt.kind == "describe"):
+        if found is not None:
+            _own_the_words(desk, attempt, meant)
         desk.act(Abandon(attempt, "the words are there, or the resource is gone"))
     else:
         _wait_or_abandon(desk, attempt)
+
+
+def _own_the_words(desk: Desk, attempt: Attempt, meant: Mapping[str, str]) -> None:
+    """Remember, before the attempt is closed, that these words of the portal's are ours.
+
+    If other ones are wanted by now (the file was renamed, the configuration changed), they would
+    be taken for a colleague's, and kept.
+    """
+    entry = desk.record.entries.get(attempt.key)
+    if entry is None or entry.resource != attempt.resource:
+        return
+    # a title that was put back is whoever's it was before
+    ours = {
+        name: value for name, value in meant.items() if name != "title" or value != entry.restore
+    }
+    applied = Words.of(entry.applied.said() | ours)
+    if applied != entry.applied:
+        after = replace(entry, applied=applied, restore=None, reset_to=None)
+        desk.act(Adopt(after, "words whose answer was lost had been written"))
 
 
 def _wait_or_abandon(desk: Desk, attempt: Attempt) -> None:

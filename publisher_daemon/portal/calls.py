@@ -56,6 +56,10 @@ _KEPT_BODY = 4096
 _KEPT_HEADERS, _KEPT_VALUE = 50, 1000
 _HIDDEN = "***"
 _SECRET_HEADERS = frozenset({"x-api-key", "authorization", "proxy-authorization", "set-cookie"})
+_BETWEEN = "Check `[portal] url`, and whether something stands between here and the portal."
+#: no file is to blame for these, and they may be over at any moment (407 is a proxy's)
+_FOR_NOW = frozenset({407, 408, 417, 421, 425})
+_NAME_YOURSELF = "A proxy asks who is there: give `[portal] proxy` its user and password."
 #: a list is read by so many at a time
 _PAGE = 100
 
@@ -131,6 +135,10 @@ class Caller:
         while True:
             asked = urlencode({**query, "page": number, "page_size": _PAGE})
             page = self.read(f"{path}?{asked}")
+            if not (isinstance(page, Mapping) and isinstance(page.get("data"), list)):
+                raise PortalUnreachable(
+                    f"the portal's answer to GET {path} is not a page of a list", hint=_BETWEEN
+                )
             yield page
             if not page.get("next_page"):
                 return
@@ -145,7 +153,7 @@ class Caller:
         raise PortalUnreachable(
             f"the portal's answer to GET {urlsplit(answer.exchange.url).path} is not JSON: "
             f"{answers.words(answer.body, answer.headers.get('Content-Type', ''))!r}",
-            hint="Check `[portal] url`, and whether something stands between here and the portal.",
+            hint=_BETWEEN,
             exchange=answer.exchange,
         )
 
@@ -237,14 +245,22 @@ class Caller:
             raise PortalBusy(
                 f"the portal asks to come back later ({told})",
                 exchange=exchange,
-                retry_after=answers.retry_after(answer.headers.get("Retry-After"), self._clock()),
+                retry_after=answers.retry_after(
+                    answer.headers.get("Retry-After"),
+                    # a date is the portal's, and so counted by its own clock: ours may be off
+                    answers.http_date(answer.headers.get("Date")) or self._clock(),
+                ),
             )
         if status >= 500 and wrote:
             raise OutcomeUnknown(
                 f"the portal failed after it had everything ({told})", exchange=exchange
             )
-        if status >= 500 or status in {408, 417, 421, 425}:
-            raise PortalUnreachable(f"the portal fails on {asked} ({told})", exchange=exchange)
+        if status >= 500 or status in _FOR_NOW:
+            raise PortalUnreachable(
+                f"the portal fails on {asked} ({told})",
+                hint=_NAME_YOURSELF if status == 407 else None,
+                exchange=exchange,
+            )
         if status in {404, 410}:
             raise NotThere(f"the portal has nothing at {asked} ({told})", exchange=exchange)
         hint = None

@@ -108,7 +108,9 @@ class Portal(Vocabularies, Served):
 
     def whoami(self) -> Me:
         """Whose key it is; raises CredentialRefused."""
-        return shapes.me(self._calls.read("/api/1/me/"))
+        found = self._calls.read("/api/1/me/")
+        with shapes.of_a_read():
+            return shapes.me(found)
 
     def key_expiry(self) -> tuple[str, float | None] | None:
         """The key's visible beginning and the instant it expires (None: never).
@@ -147,14 +149,17 @@ class Portal(Vocabularies, Served):
             raise _absent(id_or_slug, answer)
         if answer.status >= 300:
             self._calls.refuse(answer, wrote=False)
-        return shapes.dataset(self._calls.parsed(answer))
+        found = self._calls.parsed(answer)
+        with shapes.of_a_read():
+            return shapes.dataset(found)
 
     def datasets_of(self, owner: str) -> Iterator[RemoteDataset]:
         """The datasets of an organisation, by its id, or of the key's owner (``me``)."""
         who = {"owner": self.whoami().id} if owner == "me" else {"organization": owner}
         for page in self._calls.pages("/api/2/datasets/", who):
-            for found in page["data"]:
-                yield shapes.dataset(found)
+            with shapes.of_a_read():
+                datasets = [shapes.dataset(found) for found in page["data"]]
+            yield from datasets
 
     def create_dataset(
         self,
@@ -181,7 +186,8 @@ class Portal(Vocabularies, Served):
         found = self._calls.written(
             "POST", "/api/1/datasets/", Document(document), silence=self._silence()
         )
-        return shapes.dataset(_document(found))
+        with shapes.of_a_write():
+            return shapes.dataset(found)
 
     def update_dataset(
         self, dataset: DatasetId, changes: Mapping[str, Any], current: RemoteDataset
@@ -208,7 +214,8 @@ class Portal(Vocabularies, Served):
             Document(document),
             silence=self._silence(dataset),
         )
-        updated = shapes.dataset(_document(found))
+        with shapes.of_a_write():
+            updated = shapes.dataset(found)
         if hidden and not updated.private:
             raise PortalRefused(
                 f"The portal made the dataset {dataset} PUBLIC, though it was told that it is "
@@ -225,7 +232,8 @@ class Portal(Vocabularies, Served):
     def find_resource(self, resource: ResourceId) -> tuple[DatasetId, RemoteResource]:
         """A resource, and the dataset it is in; raises NotThere."""
         found = self._calls.read(f"/api/2/datasets/resources/{part(resource)}/")
-        return DatasetId(str(found["dataset_id"])), shapes.resource(found["resource"])
+        with shapes.of_a_read():
+            return shapes.place(found)
 
     def identify_dataset(self, dataset: DatasetId, extras: Mapping[str, Any]) -> None:
         """Merge these extras into the dataset's; its freshness does not move.
@@ -240,7 +248,9 @@ class Portal(Vocabularies, Served):
         """The organisation, and whether this key administers it; raises NotThere."""
         mine = {each.id: each.admin for each in self.whoami().organizations}
         path = f"/api/1/organizations/{part(organization)}/"
-        return shapes.page(self._calls.read(path), can_edit=mine.get(organization, False))
+        found = self._calls.read(path)
+        with shapes.of_a_read():
+            return shapes.page(found, can_edit=mine.get(organization, False))
 
     def update_organization(self, organization: str, changes: Mapping[str, Any]) -> RemotePage:
         """Change only these fields."""
@@ -249,14 +259,17 @@ class Portal(Vocabularies, Served):
 
     def reuse(self, reuse: str) -> RemotePage:
         """The reuse of that id; raises NotThere."""
-        return shapes.page(self._calls.read(f"/api/1/reuses/{part(reuse)}/"))
+        found = self._calls.read(f"/api/1/reuses/{part(reuse)}/")
+        with shapes.of_a_read():
+            return shapes.page(found)
 
     def reuses_of(self, owner: str) -> Iterator[RemotePage]:
         """The reuses of an organisation, by its id, or of the key's owner (``me``)."""
         who = {"owner": self.whoami().id} if owner == "me" else {"organization": owner}
         for page in self._calls.pages("/api/1/reuses/", who):
-            for found in page["data"]:
-                yield shapes.page(found)
+            with shapes.of_a_read():
+                reuses = [shapes.page(found) for found in page["data"]]
+            yield from reuses
 
     def create_reuse(self, fields: Mapping[str, Any]) -> RemotePage:
         """Declare a reuse. The portal refuses a second one of the same ``url``."""
@@ -273,7 +286,8 @@ class Portal(Vocabularies, Served):
 
     def _page(self, method: str, path: str, document: Mapping[str, Any]) -> RemotePage:
         found = self._calls.written(method, path, Document(dict(document)), silence=self._silence())
-        return shapes.page(_document(found))
+        with shapes.of_a_write():
+            return shapes.page(found)
 
     # ------------------------------------------------------------------------------ resources
 
@@ -282,13 +296,12 @@ class Portal(Vocabularies, Served):
         path = f"/api/2/datasets/{part(dataset)}/resources/"
         for _ in range(1 + _REREADS):
             found: dict[ResourceId, RemoteResource] = {}
-            totals = set()
+            totals = []
             for page in self._calls.pages(path, {}):
-                totals.add(page["total"])
-                for body in page["data"]:
-                    resource = shapes.resource(body)
-                    found[resource.id] = resource
-            if totals == {len(found)}:
+                totals.append(page.get("total"))
+                with shapes.of_a_read():
+                    found |= {one.id: one for one in map(shapes.resource, page["data"])}
+            if all(total == len(found) for total in totals):
                 with self._lock:
                     self._counts[dataset] = len(found)
                 return tuple(found.values())
@@ -297,7 +310,9 @@ class Portal(Vocabularies, Served):
     def resource(self, dataset: DatasetId, resource: ResourceId) -> RemoteResource:
         """One resource; raises NotThere."""
         path = f"/api/1/datasets/{part(dataset)}/resources/{part(resource)}/"
-        return shapes.resource(self._calls.read(path))
+        found = self._calls.read(path)
+        with shapes.of_a_read():
+            return shapes.resource(found, resource)
 
     def upload(
         self,
@@ -313,7 +328,7 @@ class Portal(Vocabularies, Served):
         SourceChanged); an answer lost after it is OutcomeUnknown.
         """
         path = _upload_path(dataset, None)
-        return self._publish(dataset, path, source, fingerprint, name, before_last_byte)
+        return self._publish(dataset, path, None, source, fingerprint, name, before_last_byte)
 
     def replace(  # noqa: PLR0917 - the promise in reconcile has it so
         self,
@@ -326,12 +341,13 @@ class Portal(Vocabularies, Served):
     ) -> RemoteResource:
         """Give a resource other bytes; the same promises as ``upload``. Resets its title."""
         path = _upload_path(dataset, resource)
-        return self._publish(dataset, path, source, fingerprint, name, before_last_byte)
+        return self._publish(dataset, path, resource, source, fingerprint, name, before_last_byte)
 
     def _publish(  # noqa: PLR0917 - as replace
         self,
         dataset: DatasetId,
         path: str,
+        target: ResourceId | None,
         source: Source,
         fingerprint: Fingerprint,
         name: str,
@@ -342,13 +358,13 @@ class Portal(Vocabularies, Served):
             found = self._calls.written(
                 "POST", path, form, silence=self._silence(dataset, fingerprint.size)
             )
-        return self._published(found)
+        return self._published(found, target)
 
-    def _published(self, found: Any) -> RemoteResource:
-        body = _document(found)
-        resource = shapes.resource(body)
+    def _published(self, found: Any, target: ResourceId | None) -> RemoteResource:
+        with shapes.of_a_write():
+            resource = shapes.published(found, target)
         with self._lock:
-            self._extras[resource.id] = self._monotonic(), body.get("extras") or {}
+            self._extras[resource.id] = self._monotonic(), found.get("extras") or {}
         return resource
 
     def put_part(  # noqa: PLR0917 - the promise in reconcile has it so
@@ -391,7 +407,7 @@ class Portal(Vocabularies, Served):
                 name,
                 silence=self._silence(dataset, parcel.fingerprint.size),
             )
-        return self._published(found)
+        return self._published(found, resource)
 
     def describe(
         self,
@@ -428,7 +444,8 @@ class Portal(Vocabularies, Served):
                 "title, description, type or schema in the rule that matches this file.",
                 exchange=refused.exchange,
             ) from None
-        return shapes.resource(_document(found))
+        with shapes.of_a_write():
+            return shapes.resource(found, resource)
 
     def identify(self, dataset: DatasetId, resource: ResourceId, identity: Identity) -> None:
         """Merge our identity into the resource's extras; freshness does not move."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
+from publisher_daemon.errors import OutcomeUnknown, PortalUnreachable
 from publisher_daemon.model import (
     DatasetId,
     Identity,
@@ -28,6 +31,55 @@ NAME = "publisher-daemon:name"
 #: never sent in an update: a list of resources removes what was uploaded meanwhile, an owner takes
 #: the dataset out of its organisation (portal-facts §3.1)
 NEVER_UPDATED = frozenset({"resources", "owner", "organization"})
+
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+class Misshapen(ValueError):
+    """The portal's document is not what it should be."""
+
+
+@contextmanager
+def of_a_read() -> Iterator[None]:
+    """A misshapen document is no answer: raises PortalUnreachable."""
+    try:
+        yield
+    except Misshapen as error:
+        raise PortalUnreachable(
+            f"the portal's answer is not what it should be ({error})",
+            hint="Check `[portal] url`, and whether something stands between here and the portal.",
+        ) from error
+
+
+@contextmanager
+def of_a_write() -> Iterator[None]:
+    """A misshapen document does not say what was done: raises OutcomeUnknown."""
+    try:
+        yield
+    except Misshapen as error:
+        raise OutcomeUnknown(f"the portal's answer is not what it should be ({error})") from error
+
+
+def _insisting(read: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Raise Misshapen for what is no such document, whatever is wrong with it."""
+
+    @wraps(read)
+    def insist(*args: _P.args, **options: _P.kwargs) -> _R:
+        try:
+            return read(*args, **options)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise Misshapen(f"no {read.__name__}: {error!r}") from error
+
+    return insist
+
+
+def _id(body: Mapping[str, Any]) -> str:
+    found = body["id"]
+    if not isinstance(found, str) or not found:
+        raise Misshapen(f"no id: {found!r}")
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +106,11 @@ class Me:
     roles: tuple[str, ...] = ()
 
 
+@_insisting
 def me(body: Mapping[str, Any]) -> Me:
     """Whose key it is, from ``/me/``."""
     return Me(
-        id=str(body["id"]),
+        id=_id(body),
         email=body.get("email"),
         first_name=body.get("first_name") or "",
         last_name=body.get("last_name") or "",
@@ -74,12 +127,13 @@ def me(body: Mapping[str, Any]) -> Me:
     )
 
 
+@_insisting
 def dataset(body: Mapping[str, Any]) -> RemoteDataset:
     """A dataset, from either version of the API; ``raw`` is the answer without its resources."""
     permissions = body.get("permissions") or {}
     organization = body.get("organization") or {}
     return RemoteDataset(
-        id=DatasetId(str(body["id"])),
+        id=DatasetId(_id(body)),
         slug=body.get("slug") or "",
         title=body.get("title") or "",
         page=body.get("page") or "",
@@ -96,12 +150,13 @@ def dataset(body: Mapping[str, Any]) -> RemoteDataset:
     )
 
 
+@_insisting
 def page(body: Mapping[str, Any], *, can_edit: bool | None = None) -> RemotePage:
     """An organisation, or a reuse with the ids of its datasets."""
     permissions = body.get("permissions") or {}
     datasets = [one["id"] for one in body.get("datasets") or () if isinstance(one, Mapping)]
     return RemotePage(
-        id=str(body["id"]),
+        id=_id(body),
         title=body.get("title") or body.get("name") or "",
         page=body.get("page") or "",
         can_edit=bool(permissions.get("edit", True)) if can_edit is None else can_edit,
@@ -110,16 +165,19 @@ def page(body: Mapping[str, Any], *, can_edit: bool | None = None) -> RemotePage
     )
 
 
-def resource(body: Mapping[str, Any]) -> RemoteResource:
-    """A resource, from either version of the API."""
+@_insisting
+def resource(body: Mapping[str, Any], meant: ResourceId | None = None) -> RemoteResource:
+    """A resource, from either version of the API; the one that is meant, if one is."""
     checksum = body.get("checksum") or {}
+    if meant is not None and body["id"] != meant:
+        raise Misshapen(f"it is of another resource, {body['id']}")
     return RemoteResource(
-        id=ResourceId(str(body["id"])),
+        id=ResourceId(_id(body)),
         title=body.get("title") or "",
         url=body.get("url") or "",
         permalink=body.get("latest") or "",
-        sha1=checksum.get("value") if checksum.get("type") == "sha1" else None,
-        size=body.get("filesize"),
+        sha1=_text(checksum.get("value")) if checksum.get("type") == "sha1" else None,
+        size=body.get("filesize") if isinstance(body.get("filesize"), int) else None,
         description=body.get("description"),
         type=body.get("type"),
         filetype=body.get("filetype") or "file",
@@ -140,6 +198,20 @@ def resource(body: Mapping[str, Any]) -> RemoteResource:
             if name.startswith(("analysis:", "check:"))
         },
     )
+
+
+@_insisting
+def place(body: Mapping[str, Any]) -> tuple[DatasetId, RemoteResource]:
+    """A resource that was asked for by its id alone, and the dataset it is in."""
+    return DatasetId(str(body["dataset_id"])), resource(body["resource"])
+
+
+def published(body: Mapping[str, Any], meant: ResourceId | None) -> RemoteResource:
+    """A resource that was just given bytes, which says that it has some."""
+    found = resource(body, meant)
+    if found.fingerprint is None:
+        raise Misshapen("it does not say which bytes it has")
+    return found
 
 
 def _text(value: object) -> str | None:

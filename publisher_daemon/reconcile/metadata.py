@@ -155,6 +155,7 @@ class Refresher:
             log.error("dataset.refused", dataset=dataset, why=trouble)
             return replace(done, changes=(), trouble=trouble)
         if wanted.changes:
+            self._ledger.apply(dataset, wanted.intent)
             updated = self._write(dataset, current, wanted)
             base, left = settled(wanted, applied, updated.raw)
             self._ledger.apply(dataset, base)

@@ -115,6 +115,8 @@ class PageRefresher:
         if trouble is not None:
             log.error("dataset.refused", dataset=lane, why=trouble)
             return replace(done, changes=(), trouble=trouble)
+        if fields:
+            self._ledger.apply(lane, wanted.intent)
         if wish.reuse is None:
             if fields:
                 current = self._portal.update_organization(current.id, fields)

@@ -59,6 +59,7 @@ ERRORS = [
     ("401 Unauthorized", CredentialRefused, CredentialRefused),
     ("403 Forbidden", PortalRefused, PortalRefused),
     ("404 Not Found", NotThere, NotThere),
+    ("407 Proxy Authentication Required", PortalUnreachable, PortalUnreachable),
     ("409 Conflict", PortalRefused, PortalRefused),
     ("410 Gone", NotThere, NotThere),
     ("413 Content Too Large", PortalRefused, PortalRefused),
@@ -99,6 +100,15 @@ def test_sorts_every_status_by_what_to_do_next(
 
 def test_says_when_to_come_back() -> None:
     script = answering("429 Too Many", b"{}", "Retry-After: 7\r\n")
+    with Scripted(script) as server, pytest.raises(PortalBusy) as busy:
+        read(Portal(server.url, KEY))
+
+    assert busy.value.retry_after == 7
+
+
+def test_a_date_to_come_back_at_is_counted_by_the_portal_s_clock() -> None:
+    dates = "Date: Sat, 21 Nov 2015 08:00:00 GMT\r\nRetry-After: Sat, 21 Nov 2015 08:00:07 GMT\r\n"
+    script = answering("429 Too Many", b"{}", dates)
     with Scripted(script) as server, pytest.raises(PortalBusy) as busy:
         read(Portal(server.url, KEY))
 
@@ -587,6 +597,9 @@ def test_an_address_that_is_none_is_no_crash() -> None:
             portal.close()
 
 
+STORED = b'{"id": "r", "filesize": 8, "checksum": {"type": "sha1", "value": "0000"}}'
+
+
 def test_uploads_of_one_name_are_a_second_apart() -> None:
     now = [100.0]
     slept: list[float] = []
@@ -595,7 +608,7 @@ def test_uploads_of_one_name_are_a_second_apart() -> None:
         slept.append(seconds)
         now[0] += seconds
 
-    with Scripted(answering("201 Created", b'{"id": "r"}', JSON)) as server:
+    with Scripted(answering("201 Created", STORED, JSON)) as server:
         portal = Portal(server.url, KEY, monotonic=lambda: now[0], sleep=sleep)
         for name in ("a.csv", "b.csv", "a.csv"):
             portal.upload(DATASET, Bytes(SMALL), fingerprint(SMALL), name, nothing)

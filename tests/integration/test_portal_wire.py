@@ -29,7 +29,14 @@ RESOURCE = ResourceId("00000000-0000-4000-8000-000000000000")
 KEY = "udata_" + "k" * 64
 LARGE = bytes(range(256)) * (64 * 1024)  # 16 MiB
 SMALL = b"a;b\n1;2\n"
-CREATED = json.dumps({"id": "r", "title": "a.csv", "extras": {}}).encode()
+STORED: dict[str, object] = {
+    "id": RESOURCE,
+    "title": "a.csv",
+    "extras": {},
+    "checksum": {"type": "sha1", "value": "0" * 40},
+    "filesize": 8,
+}
+CREATED = json.dumps(STORED).encode()
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +173,7 @@ def test_an_interim_answer_is_not_the_last_word_and_leaves_nothing_for_the_next_
             connection.read_body()
             connection.sock.sendall(b"HTTP/1.1 102 Processing\r\n\r\n")
             connection.sock.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
-            connection.answer("201 Created", CREATED.replace(b'"r"', b'"%s"' % next(answered)))
+            connection.answer("201 Created", CREATED.replace(RESOURCE.encode(), next(answered)))
 
     with stage.playing(hinting) as (portal, server):
         created = [
@@ -380,4 +387,52 @@ def test_a_vocabulary_of_another_shape_is_no_answer(body: bytes) -> None:
         for ask in (portal.frequencies, portal.licenses, portal.extensions):
             with pytest.raises(PortalUnreachable, match="no list of words"):
                 ask()
+        portal.close()
+
+
+#: JSON that a portal, or what stands before it, may give for any document
+NO_DOCUMENT: tuple[object, ...] = (
+    [], {}, None, "x", 3, {"id": None}, {"id": ""}, {"message": "ok"}, {"data": None, "total": 1},
+    {"data": [None], "total": 1}, {"data": [{}], "total": 1}, {"data": {}, "total": "x"},
+)  # fmt: skip
+#: …and of a resource that was just written: no bytes, or another one's
+NOT_STORED = ({"id": "r"}, STORED | {"checksum": "x"}, STORED | {"filesize": "8"})
+
+
+def test_a_document_of_another_shape_is_no_answer_to_a_read_and_tells_nothing_of_a_write() -> None:
+    said: list[bytes] = []
+
+    def saying(connection: Connection) -> None:
+        while connection.read_head():
+            connection.read_body()
+            connection.answer("200 OK", said[-1])
+
+    with Scripted(saying) as server:
+        portal = Portal(server.url, KEY)
+        reads: tuple[Callable[[], object], ...] = (
+            lambda: portal.dataset(DATASET),
+            lambda: portal.resources(DATASET),
+            lambda: portal.resource(DATASET, RESOURCE),
+            lambda: portal.find_resource(RESOURCE),
+            portal.whoami,
+        )
+        new = (Bytes(SMALL), fingerprint(SMALL))
+        writes: tuple[Callable[[], object], ...] = (
+            # each name its own: uploads of one name are a second apart
+            lambda: portal.replace(DATASET, RESOURCE, *new, f"r{len(said)}.csv", nothing),
+            lambda: portal.upload(DATASET, *new, f"u{len(said)}.csv", nothing),
+            lambda: portal.describe(DATASET, RESOURCE, Words(title="A")),
+        )
+        for document in (*NO_DOCUMENT, *NOT_STORED):
+            said.append(json.dumps(document).encode())
+            for ask in reads if document in NO_DOCUMENT else ():
+                with pytest.raises(PortalUnreachable):
+                    ask()
+            for write in writes[:2]:
+                with pytest.raises(OutcomeUnknown):
+                    write()
+        said.append(CREATED.replace(RESOURCE.encode(), b"another"))
+        for write in (writes[0], writes[2]):
+            with pytest.raises(OutcomeUnknown, match="another resource"):
+                write()
         portal.close()

@@ -74,6 +74,29 @@ def test_a_computed_value_that_moves_does_not_make_a_colleagues_edit_a_clash() -
     assert [one.after for one in plan.drifts] == ["La leur."]
 
 
+def test_what_was_written_without_an_answer_is_ours_when_another_value_is_wanted_by_then() -> None:
+    said = {"description": "Au {today}.", "temporal_coverage": {"end": "today"}}
+    first = dict(decide(said).applied)
+    shown = {"description": "Au 2026-11-21.", "temporal_coverage": {"end": "2026-11-21"}}
+    second = decide(said, first, **shown, facts=Facts(date(2026, 11, 22)))
+    intent = dict(second.intent)
+    done = {"description": "Au 2026-11-22.", "temporal_coverage": {"end": "2026-11-22"}}
+    later = Facts(date(2026, 11, 23))
+
+    after = decide(said, intent, **done, facts=later)
+    undone = decide(said, intent, **shown, facts=later)
+    theirs = decide(said, intent, **(done | {"description": "La leur."}), facts=later)
+
+    assert after.document == undone.document
+    assert after.document == {
+        "description": "Au 2026-11-23.",
+        "temporal_coverage": {"end": "2026-11-23"},
+    }
+    assert (after.drifts, after.held) == ((), ())
+    assert "meant" not in after.applied
+    assert [one.after for one in theirs.drifts] == ["La leur."]
+
+
 def test_a_computed_value_written_otherwise_is_a_change_of_the_configuration() -> None:
     base = decide({"description": "Au {today}."}).applied
 

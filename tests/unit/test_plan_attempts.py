@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from making import (
     NOW,
     attempt,
@@ -16,7 +18,16 @@ from making import (
     source,
 )
 
-from publisher_daemon.model import Abandon, Adopt, Forget, Policy, ResourceId, State, Words
+from publisher_daemon.model import (
+    Abandon,
+    Adopt,
+    Describe,
+    Forget,
+    Policy,
+    ResourceId,
+    State,
+    Words,
+)
 from publisher_daemon.plan import deadline
 
 
@@ -178,6 +189,32 @@ def test_words_that_are_there_close_their_attempt() -> None:
     asked = attempt("describe", resource=ResourceId("r1"), words=Words(title="A"))
 
     result = decide(attempts=(asked,), resources=(resource("r1", title="A"),))
+
+    assert kinds(result) == ["Abandon"]
+
+
+def test_words_that_are_there_are_ours_even_if_their_file_has_another_name_by_now() -> None:
+    asked = attempt("describe", "b.csv", resource=ResourceId("r1"), words=Words(title="b.csv"))
+    known, found = entry("b.csv", applied=Words(title="a.csv")), resource("r1", title="b.csv")
+
+    first = decide(source("c.csv"), entries=(known,), attempts=(asked,), resources=(found,))
+    (adopted,) = (action for action in first.actions if isinstance(action, Adopt))
+    renamed = replace(adopted.entry, key=key("c.csv"))
+    second = decide(source("c.csv"), entries=(renamed,), resources=(found,))
+
+    assert kinds(first) == ["Adopt", "Abandon"], "known before it is closed"
+    (told,) = (action for action in second.actions if isinstance(action, Describe))
+    assert told.words == Words(title="c.csv")
+    assert second.drifts == second.clashes == ()
+
+
+def test_a_title_that_was_put_back_is_not_ours_for_that() -> None:
+    asked = attempt("describe", resource=ResourceId("r1"), words=Words(title="Theirs"))
+    known = entry(restore="Theirs", reset_to="a.csv")
+
+    result = decide(
+        source(), entries=(known,), attempts=(asked,), resources=(resource("r1", title="Theirs"),)
+    )
 
     assert kinds(result) == ["Abandon"]
 
