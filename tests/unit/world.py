@@ -364,9 +364,6 @@ class World:
                 refused=gone,
             )
         except (Refused, Unknown):
-            if words.title is not None:
-                # it may have been written, and the file be renamed before anybody looks
-                self.said.setdefault(action.resource, set()).add(words.title)
             return
         entry = self.ledger.entries[action.key]
         if isinstance(action, Describe):
