@@ -203,8 +203,8 @@ class Actor:
         if entry.fingerprint != file.fingerprint:
             self._hold_other_bytes(run, entry, file.stamp)
             return
-        self._words_now(run, file, entry, found)
-        self._verify(run, entry, run.resources[found.id])
+        described = self._words_now(run, file, entry, found)
+        self._verify(run, entry, run.resources[found.id], ask=not described)
 
     @contextmanager
     def _opened(self, run: Pass, file: SourceFile) -> Iterator[tuple[Source, Callable[[], None]]]:
@@ -277,10 +277,13 @@ class Actor:
             )
             raise
 
-    def _words_now(self, run: Pass, file: SourceFile, entry: Entry, found: RemoteResource) -> None:
-        """Give the words right after the bytes: the next plan would come after all the files."""
+    def _words_now(self, run: Pass, file: SourceFile, entry: Entry, found: RemoteResource) -> bool:
+        """Give the words right after the bytes: the next plan would come after all the files.
+
+        True when the portal has shown the resource itself in its answer.
+        """
         if run.remote is None:
-            return
+            return False
         small = plan(
             Folderful((file,), frozenset({file.key})),
             Record({file.key: entry}),
@@ -289,8 +292,10 @@ class Actor:
             self._clock(),
         )
         run.own(entry)
+        shown = False
         for action in small.actions:
-            self.apply(run, action)
+            shown = (self.apply(run, action) and isinstance(action, Describe)) or shown
+        return shown
 
     def _tell(self, run: Pass, action: Describe | Identify) -> None:
         entry = run.record.entries.get(action.key)
@@ -437,14 +442,19 @@ class Actor:
             retry_at=standing.not_before,
         )
 
-    def _verify(self, run: Pass, entry: Entry, found: RemoteResource) -> None:
+    def _verify(self, run: Pass, entry: Entry, found: RemoteResource, *, ask: bool = False) -> None:
         """See that the permalink leads to the file, and that it is given out whole.
+
+        ``ask``: nothing but the answer to the upload has told of the resource yet. What it really
+        holds is for the next plan to compare.
 
         The portal has said which bytes it stored. That its file server gives them out is seen of
         the first file of a pass, and of each one after a doubt: what fails there fails for all.
         """
         doubtful = not run.given_out or entry.key in run.unverified
         try:
+            if ask:
+                found = run.resources[found.id] = self._portal.resource(run.dataset, found.id)
             problem = self._portal.serves(found, bytes_too=doubtful)
         except PortalError as error:
             problem = error.message

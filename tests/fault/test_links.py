@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from hashlib import sha1 as digest
 from typing import Any
 
 import pytest
@@ -68,3 +70,22 @@ def test_a_file_that_is_never_served_is_sent_again_once_then_held_with_a_reason(
     assert distant.call("retry").returncode == 0
     assert distant.status()["a.csv"]["state"] == "published"
     assert list(api.sha1s(distant.dataset).values()) == [sha1]
+
+
+def test_an_answer_that_tells_of_work_that_was_not_done_is_not_believed(
+    distant: Producer, api: Api, proxy: Proxy
+) -> None:
+    distant.drop("a.csv", b"avant")
+    distant.once()
+    (said,) = api.resources(distant.dataset)
+    said["checksum"]["value"] = digest(b"apres").hexdigest()
+    proxy.rule(UPLOAD, times=1, status=200, body=json.dumps(said).encode())
+    distant.drop("a.csv", b"apres")
+
+    file = distant.once(code=1)["a.csv"]
+
+    assert file["state"] == "held"
+    assert "other content" in file["why"]
+    assert distant.call("retry", "a.csv").returncode == 0
+    (only,) = api.resources(distant.dataset)
+    assert api.download(only) == b"apres"
