@@ -37,7 +37,7 @@ def place_new_files(desk: Desk) -> None:
     _wait_for_what_is_not_answered_under_another_name(desk)
     fresh = [file for file in desk.undecided() if file.key not in desk.record.entries]
     # a step for all files before the next step: the strongest claim wins, not the first name
-    for step in (_by_series, _by_pin, _by_identity, _by_rename, _by_bytes):
+    for step in (_by_series, _by_pin, _by_identity, _by_rename, _by_later_name, _by_bytes):
         for file in fresh:
             if file.key not in desk.done:
                 step(desk, file)
@@ -159,6 +159,24 @@ def _by_rename(desk: Desk, file: SourceFile) -> None:
             )
         )
         _rename(desk, gone[0], file)
+
+
+def _by_later_name(desk: Desk, file: SourceFile) -> None:
+    """A resource of a file that is gone says that it is this one: the ledger is an older copy."""
+    wanted = identity_of(file)
+    for found in desk.by_path.get(wanted.path, ()):
+        owner = desk.claimed.get(found.id)
+        entry = desk.record.entries.get(owner) if owner else None
+        if (
+            entry is not None
+            and entry.resource == found.id
+            and entry.key not in desk.done
+            and desk.is_gone(entry.key)
+            and found.source is not None
+            and found.source.folder == wanted.folder
+        ):
+            _rename(desk, entry, file)
+            return
 
 
 def _moved_with_its_folder(desk: Desk, old: ResourceKey, file: SourceFile) -> bool:

@@ -67,7 +67,14 @@ def remote_words(found: RemoteResource) -> str:
 
 
 def conflict_words(found: RemoteResource) -> str:
-    """Why bytes that somebody else put there are left alone."""
+    """Why bytes that this ledger does not know of are left alone."""
+    if found.source is not None and found.source.sha1 == found.sha1:
+        return (
+            f"The resource “{found.title}” has other content than is remembered here, put there by "
+            "publisher-daemon itself: the state directory is an older copy, or another server "
+            "publishes this folder too (stop one of them). To publish the folder's file over it: "
+            "`publisher-daemon retry PATH`."
+        )
     return (
         f"Somebody put other content in the resource “{found.title}” on the portal. To publish "
         "the folder's file over it: `publisher-daemon retry PATH`. To keep theirs: put their file "

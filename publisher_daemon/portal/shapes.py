@@ -70,7 +70,7 @@ def _insisting(read: Callable[_P, _R]) -> Callable[_P, _R]:
         try:
             return read(*args, **options)
         except (KeyError, TypeError, AttributeError) as error:
-            raise Misshapen(f"no {read.__name__}: {error!r}") from error
+            raise Misshapen("something is missing in it") from error
 
     return insist
 
@@ -78,7 +78,7 @@ def _insisting(read: Callable[_P, _R]) -> Callable[_P, _R]:
 def _id(body: Mapping[str, Any]) -> str:
     found = body["id"]
     if not isinstance(found, str) or not found:
-        raise Misshapen(f"no id: {found!r}")
+        raise Misshapen("it has no id")
     return found
 
 
@@ -170,7 +170,7 @@ def resource(body: Mapping[str, Any], meant: ResourceId | None = None) -> Remote
     """A resource, from either version of the API; the one that is meant, if one is."""
     checksum = body.get("checksum") or {}
     if meant is not None and body["id"] != meant:
-        raise Misshapen(f"it is of another resource, {body['id']}")
+        raise Misshapen("it is of another resource")
     return RemoteResource(
         id=ResourceId(_id(body)),
         title=body.get("title") or "",

@@ -95,6 +95,15 @@ def test_never_goes_over_what_a_colleague_put_there() -> None:
     assert "retry" in result.holds[0].why
 
 
+def test_what_we_put_there_ourselves_with_another_ledger_is_told_as_that() -> None:
+    ours = resource("r1", "later", source=identity("a.csv", "later"))
+
+    result = decide(source("a.csv", "newer"), entries=(entry(),), resources=(ours,))
+
+    assert codes(result) == ["conflict"]
+    assert "older copy" in result.holds[0].why
+
+
 def test_goes_over_a_colleague_s_bytes_when_a_person_says_so() -> None:
     asked = standing(code="conflict", forced=True)
 

@@ -169,6 +169,22 @@ def test_a_title_that_a_person_chose_is_left_after_the_state_was_lost() -> None:
 # ------------------------------------------------------------------------------------- renamed
 
 
+def test_a_resource_that_says_a_later_name_follows_its_file_where_the_ledger_is_an_older_copy() -> (
+    None
+):
+    known, found = entry("b.csv", "old"), resource("r1", "old", source=identity("c.csv", "old"))
+    new, same = source("c.csv", "newer"), source("x.csv", "old")
+
+    (rename,) = decide(new, entries=(known,), resources=(found,)).actions
+    there = decide(new, source("b.csv", "old"), entries=(known,), resources=(found,))
+    renamed = decide(new, same, entries=(known,), resources=(found,))
+
+    assert isinstance(rename, Rename)
+    assert (rename.old, rename.entry.key) == (key("b.csv"), key("c.csv"))
+    assert "Rename" not in kinds(there), "its file is there"
+    assert [one.entry.key for one in renamed.actions if isinstance(one, Rename)] == [same.key]
+
+
 def test_a_renamed_file_keeps_its_resource() -> None:
     result = decide(source("b.csv"), entries=(entry("a.csv"),), resources=(resource("r1"),))
 
