@@ -40,7 +40,7 @@ check: $(READY)  ## style, types, architecture, documentation
 words: $(READY)  ## gather what people read, say what is not translated yet, compile the catalogues
 	@$(BIN)/python tests/wording.py update
 
-storm: $(READY)  ## hours of storms: worlds in memory, worlds on a real portal, a fault at every step
+storm: $(READY)  ## two to three hours of storms: worlds in memory, worlds on a real portal, a fault at every step
 	@$(BIN)/python deploy/sandbox --install-only
 	@$(BIN)/python tests/storm/simulate.py --worlds 5000
 	@$(BIN)/python tests/storm/portal.py $(ARGS)

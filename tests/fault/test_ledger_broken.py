@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -98,3 +99,32 @@ def test_a_ledger_destroyed_under_the_running_service_stops_it_and_loses_nothing
     assert len(found) == len(expected), "no twin"
     after = {name: file["resource_id"] for name, file in producer.status().items()}
     assert {name: after[name] for name in before} == before
+
+
+@pytest.mark.storm
+def test_an_older_copy_of_the_ledger_makes_no_twin_and_goes_over_nothing_unasked(
+    producer: Producer, api: Api
+) -> None:
+    before = publish(producer)
+    shutil.copytree(producer.state, producer.home / "copy")
+    producer.drop("a.csv", b"n;v\na;2\n")
+    producer.drop("e.csv", b"n;v\ne;1\n")
+    (producer.folder / "b.csv").rename(producer.folder / "f.csv")
+    producer.once()
+    shutil.rmtree(producer.state)
+    (producer.home / "copy").rename(producer.state)
+    contents = CONTENTS | {
+        name: f"n;v\n{name};3\n".encode() for name in ("a.csv", "e.csv", "f.csv")
+    }
+    del contents["b.csv"]
+    for name, content in contents.items():
+        producer.drop(name, content)
+
+    files = producer.once(code=1)
+
+    assert (files["a.csv"]["state"], "older copy" in files["a.csv"]["why"]) == ("held", True)
+    assert files["f.csv"]["resource_id"] == before["b.csv"], "it was renamed since"
+    assert producer.call("retry", "a.csv").returncode == 0
+    found = api.resources(producer.dataset)
+    assert {one["title"]: api.download(one) for one in found} == contents
+    assert len(found) == len(contents), "no twin"
