@@ -62,7 +62,10 @@ class Presence:
         except OSError as error:
             raise self.lost(error) from error
         try:
-            status = os.fstat(descriptor)
+            try:
+                status = os.fstat(descriptor)
+            except OSError as error:  # a share that went away since: ESTALE
+                raise self.lost(error) from error
             yield Root(descriptor, status.st_dev, status.st_ino)
         finally:
             os.close(descriptor)
