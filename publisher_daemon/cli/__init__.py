@@ -202,7 +202,11 @@ def parser(words: Words) -> argparse.ArgumentParser:
 
 
 class _Later(ModuleType):
-    """Stands for a module that is loaded when something of it is wanted."""
+    """Stands for a module that is loaded when something of it is wanted that is not ``known``."""
+
+    def __init__(self, name: str, **known: object) -> None:
+        super().__init__(name)
+        self.__dict__.update(known)
 
     def __getattr__(self, name: str) -> object:
         if sys.modules.get(self.__name__) is self:
@@ -214,11 +218,15 @@ def _lighten() -> None:
     """Leave out what libraries bring along and no line of ours uses: 0.2 s of each start.
 
     rich is for structlog's own console, and it does without; asyncio, which pydantic-settings names
-    too, is for loggers and commands of another kind than ours; and pydantic would look into every
-    package installed for one that extends it.
+    too, is for loggers and commands of another kind than ours; charset_normalizer guesses how a
+    text is written, where we are told, and requests wants its version only; and pydantic would look
+    into every package installed for one that extends it.
     """
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     sys.modules.setdefault("asyncio", _Later("asyncio"))
+    # requests takes any 2 and any 3, and the lock has one of these
+    known = {"__version__": "3.0.0", "__path__": []}
+    sys.modules.setdefault("charset_normalizer", _Later("charset_normalizer", **known))
     if "rich" not in sys.modules:
         sys.modules["rich"] = None  # type: ignore[assignment]  # “there is none”, to whoever asks
         import_module("structlog")

@@ -39,6 +39,7 @@ from publisher_daemon.portal import Portal
 from publisher_daemon.reconcile import Gate, Reconciler
 from publisher_daemon.reconcile.creating import Creator, NewDataset
 from publisher_daemon.reconcile.flowing import Transfers
+from publisher_daemon.reconcile.longs import LongPlaces
 from publisher_daemon.reconcile.metadata import Refreshed
 from publisher_daemon.refresh import FactsOfFiles, Refreshes
 from publisher_daemon.schemas import Schemas
@@ -66,6 +67,7 @@ class Office:
     policy: Callable[[], Policy]
     vocabulary: Vocabulary
     refreshes: Refreshes
+    longs: LongPlaces
     #: the datasets that would be made first; only where nothing is to be changed
     unmade: tuple[NewDataset, ...] = ()
 
@@ -238,6 +240,7 @@ def build(
         return replace(base, extensions=vocabulary.extensions())
 
     gate = Gate(time.time, random.random)
+    longs = LongPlaces(settings.daemon.workers)
     reconciler = Reconciler(
         portal=portal,
         ledger=ledger,
@@ -254,8 +257,7 @@ def build(
         ),
         days=partial(FactsOfFiles(ledger, folders, time.time).column, keep=pin),
         versions=open_versions(settings),
-        # one worker stays free for short work
-        long_places=max(1, settings.daemon.workers - 1),
+        longs=longs,
         transfers=transfers,
     )
     refreshes = Refreshes(settings, pinned, portal, ledger, folders, keep=pin)
@@ -270,6 +272,7 @@ def build(
         policy,
         vocabulary,
         refreshes,
+        longs,
         unmade=tuple(
             new_dataset(each)
             for each in settings.datasets

@@ -16,7 +16,7 @@ from publisher_daemon.daemon.telling import Teller
 from publisher_daemon.errors import LedgerBroken
 from publisher_daemon.model import DatasetId, Reason, Report, State
 from publisher_daemon.reconcile.flowing import Transfers
-from publisher_daemon.wakeups import Wakeups
+from publisher_daemon.wakeups import Wake, Wakeups
 
 log = structlog.get_logger(__name__)
 
@@ -78,35 +78,37 @@ def _settle_all(  # noqa: C901 - one loop with its threads reads best in one pla
     lock = threading.Lock()
     broken: list[Exception] = []
 
+    def serve(wake: Wake) -> None:
+        report, trouble = make_pass(office, wake.dataset, reason, (), refresh=False)
+        teller.passed(report)
+        again = _patience(report)
+        with lock:
+            reports[wake.dataset] = report
+            troubles.extend([trouble] if trouble else [])
+            if again is None:
+                left.discard(wake.dataset)
+            else:
+                lanes.wake(wake.dataset, reason, at=time.monotonic() + again)
+        lanes.done(wake.dataset)
+
     def work() -> None:
         while left and not stop.is_set() and not broken:
-            wake = lanes.take(timeout=0.2)
-            if wake is None:
-                continue
+            wake: Wake | None = None
             try:
-                report, trouble = make_pass(office, wake.dataset, reason, (), refresh=False)
+                with office.longs.turn(0.2) as mine:
+                    wake = lanes.take(timeout=0.2) if mine else None
+                    if wake is not None:
+                        serve(wake)
             except LedgerBroken as error:
                 log.error("ledger.broken", why=error.message, hint=error.hint)  # noqa: TRY400 - the sentence says it all
                 broken.append(error)
-                return
             except Exception as error:  # noqa: BLE001 - a thread's outermost frame: told, raised below
-                log.error("pass.failed", dataset=wake.dataset, why=str(error))  # noqa: TRY400
+                log.error("pass.failed", dataset=wake and wake.dataset, why=str(error))  # noqa: TRY400
                 broken.append(error)
-                return
-            teller.passed(report)
-            again = _patience(report)
-            with lock:
-                reports[wake.dataset] = report
-                troubles.extend([trouble] if trouble else [])
-                if again is None:
-                    left.discard(wake.dataset)
-                else:
-                    lanes.wake(wake.dataset, reason, at=time.monotonic() + again)
-            lanes.done(wake.dataset)
 
     threads = [
         threading.Thread(target=work, name=f"lane-{number}", daemon=True)
-        for number in range(min(office.settings.daemon.workers, len(todo)))
+        for number in range(min(office.longs.threads, len(todo)))
     ]
     for thread in threads:
         thread.start()

@@ -47,7 +47,7 @@ log = structlog.get_logger(__name__)
 #: What reading two clocks, and seconds since 1970 in a float, may take off an instant.
 ROUNDED = 0.0001
 #: How often old history is looked for, in seconds, and how many rows go at once (milliseconds).
-PRUNE_EVERY, PRUNE_ROWS = 24 * 3600.0, 1000
+PRUNE_EVERY, PRUNE_ROWS = 24 * 3600.0, 250
 #: The same of what bytes held: each time every file is looked at, so more at once.
 PRUNE_PROFILES = 10_000
 #: How often the supervisor looks at its threads and at what the command line asks, in seconds.
@@ -242,7 +242,7 @@ class Daemon:
                 name=f"worker-{number}",
                 daemon=True,
             )
-            for number in range(self._settings.daemon.workers)
+            for number in range(office.longs.threads)
         ]
         watcher.start()
         try:
@@ -257,6 +257,9 @@ class Daemon:
             self._supervise(office, lanes, watcher, workers, schedule)
         finally:
             schedule.stop()
+            if self._stop.is_set() or self._fatal:
+                # who waits for work need not wait for the end of its wait
+                lanes.close()
             watcher.stop()
             self._retire(workers)
             teller.stop()
@@ -334,21 +337,25 @@ class Daemon:
         """One lane: take a dataset, make a pass, say when it is due again."""
         try:
             while not self._stop_or_reload():
-                wake = lanes.take(timeout=LOOK_UP)
-                if wake is None:
-                    continue
-                self._pulse.serve(wake.dataset)
-                try:
-                    self._pass(office, lanes, teller, wake)
-                finally:
-                    lanes.done(wake.dataset)
-                    if threading.current_thread() in self._retired:
-                        lanes.wake(wake.dataset, Reason.START)
+                with office.longs.turn(LOOK_UP) as mine:
+                    over = not mine or self._stop_or_reload()
+                    wake = None if over else lanes.take(timeout=LOOK_UP)
+                    if wake is not None:
+                        self._serve_one(office, lanes, teller, wake)
         except LedgerBroken as error:
             self._broken(error)
         except BaseException as error:
             log.exception("pass.failed", why=str(error))
             self._fatal.append(error)
+
+    def _serve_one(self, office: Office, lanes: Wakeups, teller: Teller, wake: Wake) -> None:
+        self._pulse.serve(wake.dataset)
+        try:
+            self._pass(office, lanes, teller, wake)
+        finally:
+            lanes.done(wake.dataset)
+            if threading.current_thread() in self._retired:
+                lanes.wake(wake.dataset, Reason.START)
 
     def _pass(self, office: Office, lanes: Wakeups, teller: Teller, wake: Wake) -> None:
         wait = office.gate.waits() if Reason.PORTAL in wake.reasons else None

@@ -98,7 +98,7 @@ class Reconciler:
         days: Days | None = None,
         new_parcel: Callable[[], str] = lambda: str(uuid.uuid4()),
         versions: Versions | None = None,
-        long_places: int = 1,
+        longs: LongPlaces | None = None,
         transfers: Transfers | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -122,7 +122,7 @@ class Reconciler:
             throttle=throttle,
             transfers=Transfers() if transfers is None else transfers,
         )
-        self._longs = LongPlaces(long_places)
+        self._longs = LongPlaces(1) if longs is None else longs
         self._actor = Actor(
             portal=portal,
             ledger=ledger,

@@ -41,29 +41,31 @@ def main(arguments: list[str] | None = None) -> int:
         or (not asked.only and not (asked.short and each.whole_only))
     ]
     about, began = machine.description(), time.monotonic()
-    tables: list[tuple[str, list[Row]]] = []
+    tables: list[tuple[str, list[Row], float]] = []
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         for measure in chosen:
             print(f"{measure.name}…", file=sys.stderr, flush=True)
+            since = time.monotonic()
             rows = list(measure.run(Effort(short=asked.short, directory=Path(directory))))
-            tables.append((measure.title, rows))
+            tables.append((measure.title, rows, time.monotonic() - since))
     took = time.monotonic() - began
     page = _page(about, took, tables)
     print(page)
     if not asked.short and not asked.only:
         PAGE.write_text(page, encoding="utf-8")
-    missed = [row for _, rows in tables for row in rows if row.short]
+    missed = [row for _, rows, _ in tables for row in rows if row.short]
     for row in missed:
         print(f"FALLS SHORT: {row.name}: {row.ratio:.2f}, wanted {row.goal}", file=sys.stderr)
     return 1 if missed else 0
 
 
-def _page(about: list[str], took: float, tables: list[tuple[str, list[Row]]]) -> str:
+def _page(about: list[str], took: float, tables: list[tuple[str, list[Row], float]]) -> str:
     day = datetime.fromtimestamp(time.time(), UTC)
     lines = [_HEAD, f"Measured on {day:%d %B %Y} in {took:.0f} s:", ""]
     lines += [f"- {line}" for line in about]
-    for title, rows in tables:
-        lines += ["", f"## {title}", "", "| | ours | theirs | ratio | goal |",
+    for title, rows, spent in tables:
+        lines += ["", f"## {title}", "", f"Measured in {spent:.0f} s.", "",
+                  "| | ours | theirs | ratio | goal |",
                   "|---|---|---|---|---|"]  # fmt: skip
         lines += [
             f"| {row.name} | {row.ours} | {row.theirs} | {row.ratio:.2f} | {_verdict(row)} |"

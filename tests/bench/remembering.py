@@ -13,6 +13,8 @@ from statistics import median
 from typing import Any
 
 from bench.table import Effort, Row, at_most, median_of, ratio_of, seconds
+from publisher_daemon import log
+from publisher_daemon.daemon.service import PRUNE_ROWS
 from publisher_daemon.folder import Folder
 from publisher_daemon.ledger import Ledger
 from publisher_daemon.model import (
@@ -72,6 +74,7 @@ def a_million(effort: Effort) -> Iterator[Row]:
 
 def _one_change(ledger: Ledger, home: Path, files: int) -> Row:
     """A pass that one new file wakes, in a dataset that has them all in one folder."""
+    log.configure(level="error")
     root = home / "changing"
     root.mkdir()
     dataset = DatasetId("5bbb6d6cff66bd4dffffffff")
@@ -113,7 +116,7 @@ def _forgotten(ledger: Ledger, rows: int) -> Row:
     longest, dropped = 0.0, 1
     while dropped:
         began = time.perf_counter()
-        dropped = ledger.prune(2.0)
+        dropped = ledger.prune(2.0, PRUNE_ROWS)
         longest = max(longest, time.perf_counter() - began)
     return Row(f"{rows:,} old rows of history forgotten: the longest pause beside what it may be",
                f"{longest * 1000:.0f} ms", f"{PAUSE * 1000:.0f} ms", longest / PAUSE,

@@ -1,10 +1,11 @@
-"""Many small files to a real portal: ours beside a loop of curl, and how many requests it takes."""
+"""Many small files to a real portal: ours beside a loop of curl and beside datagouv-client."""
 
 from __future__ import annotations
 
 import os
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,24 @@ from producer import Producer
 from bench.table import Effort, Row, at_most
 from publisher_daemon import daemon, log
 from publisher_daemon.config import load
+
+#: What users would pick in Python. It brings libraries that must not lie beside ours, so it gets an
+#: environment of its own.
+_CLIENT = "datagouv-client==0.5.1"
+_WITH_CLIENT = """
+import sys, time
+from datagouv import Client
+url, key, directory, files, *datasets = sys.argv[1:]
+client = Client("demo", api_key=key)
+client.base_url = url
+began = time.perf_counter()
+for number in range(int(files)):
+    name = f"client_{number:05}.csv"
+    client.create_static_resource(
+        f"{directory}/{name}", {"title": name}, datasets[number % len(datasets)]
+    )
+print(time.perf_counter() - began)
+"""
 
 #: parts of a second in which the system counts a process's work
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -35,23 +54,37 @@ def to_a_portal(effort: Effort) -> Iterator[Row]:
     """New files to one dataset and to many, and into one that holds some already."""
     # more would only measure the portal, whose writes take longer with each resource
     files = effort.choose(100, 40)
+    client = _client(effort.directory / "client")
     with Sandbox() as sandbox:
-        yield from _beside_curl(effort, sandbox, files)
+        yield from _beside_others(effort, sandbox, files, client)
         yield from _into_a_full_one(effort, sandbox)
 
 
-def _beside_curl(effort: Effort, sandbox: Sandbox, files: int) -> Iterator[Row]:
+def _client(directory: Path) -> Path:
+    """Install datagouv-client there; the Python that has it."""
+    subprocess.run([sys.executable, "-m", "venv", directory], check=True)
+    python = directory / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", _CLIENT], check=True)
+    return python
+
+
+def _beside_others(effort: Effort, sandbox: Sandbox, files: int, client: Path) -> Iterator[Row]:
     for datasets in (1, effort.choose(50, 5)):
         where = effort.directory / f"small-{datasets}"
-        ids = [sandbox.new_dataset() for _ in range(2 * datasets)]
+        ids = [sandbox.new_dataset() for _ in range(3 * datasets)]
         mine = _publish(_producer(where, sandbox, ids[:datasets]), sandbox, files)
-        loop = _curls(sandbox, ids[datasets:], files, where)
+        loop = _curls(sandbox, ids[datasets : 2 * datasets], files, where)
+        theirs = _clients(client, sandbox, ids[2 * datasets :], files, where)
         name = f"{files} new files to {datasets} dataset{'s' if datasets > 1 else ''}"
         # of the first file of each dataset, what the file server gives out is looked at too
         asked = (mine.requests - datasets) / files
         yield Row(
             f"{name}: files a second beside a loop of curl, which only uploads",
             f"{files / mine.seconds:.1f}", f"{files / loop:.1f}", loop / mine.seconds,
+        )  # fmt: skip
+        yield Row(
+            f"{name}: files a second beside datagouv-client, which uploads and gives the title",
+            f"{files / mine.seconds:.1f}", f"{files / theirs:.1f}", theirs / mine.seconds,
         )  # fmt: skip
         yield Row(
             f"{name}: our own work beside the portal's (processor time)",
@@ -151,6 +184,20 @@ def _curls(sandbox: Sandbox, datasets: list[str], files: int, directory: Path) -
             check=True,
         )  # fmt: skip
     return time.perf_counter() - began
+
+
+def _clients(
+    python: Path, sandbox: Sandbox, datasets: list[str], files: int, directory: Path
+) -> float:
+    """Seconds that the same files take through datagouv-client, its start left out."""
+    for number in range(files):
+        (directory / f"client_{number:05}.csv").write_bytes(_content(number))
+    done = subprocess.run(
+        [python, "-c", _WITH_CLIENT, sandbox.url, sandbox.tokens["prod"], str(directory),
+         str(files), *datasets],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return float(done.stdout)
 
 
 def _content(number: int) -> bytes:

@@ -54,10 +54,10 @@ def test_uploads_keep_to_the_limit_and_share_it(
     assert len(api.resources(other)) == 1
 
 
-def test_large_uploads_leave_a_worker_to_the_small_files_of_others(
+def test_a_large_upload_delays_no_small_files_of_others_even_with_one_worker(
     producer: Producer, portal: Sandbox, api: Api
 ) -> None:
-    producer.settings |= {"max_upload": '"1 Mbit/s"', "workers": "2"}
+    producer.settings |= {"max_upload": '"1 Mbit/s"', "workers": "1"}
     second, _ = beside(producer, portal, "second")
     third, quick = beside(producer, portal, "third")
     huge = large(20)  # 160 s at that rate, longer than the test on a busy machine
