@@ -42,6 +42,7 @@ words: $(READY)  ## gather what people read, say what is not translated yet, com
 
 storm: $(READY)  ## two to three hours of storms: worlds in memory, worlds on a real portal, a fault at every step
 	@$(BIN)/python deploy/sandbox --install-only
+	@$(BIN)/python tests/years.py
 	@$(BIN)/python tests/storm/simulate.py --worlds 5000
 	@$(BIN)/python tests/storm/portal.py $(ARGS)
 	@$(BIN)/python tests/storm/churn.py --lives 30

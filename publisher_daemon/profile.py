@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, Literal, NewType
 
 Packed = NewType("Packed", bytes)
@@ -52,6 +53,8 @@ class Column:
     nothing: float = 0.0
     #: the one value that it has in every row
     same: str | None = None
+    #: how many versions ago it was empty, or nearly; 0: not among those that are remembered
+    emptied: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ class Profile:
         return Packed(zlib.compress(json.dumps(asdict(self), separators=(",", ":")).encode()))
 
 
+@lru_cache(256)
 def unpacked(packed: Packed) -> Profile:
     """The profile that was packed, by this version or an earlier one."""
     found: dict[str, Any] = json.loads(zlib.decompress(packed))

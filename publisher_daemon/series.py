@@ -60,6 +60,8 @@ _DATES = tuple(
         r"(?P<year>\d{4})",
     )
 )
+#: Files before a new one that tell what is normal: two weeks of days, with their Sundays.
+EARLIER = 14
 _YEARS = range(1900, 2101)
 
 
@@ -146,7 +148,7 @@ def families(watch: Watch, paths: Iterable[str]) -> dict[Name, Family]:
 
 
 class Predecessors:
-    """Finds, for a new file of a series, the published one that comes just before it."""
+    """Finds, for a new file of a series, the published ones that come just before it."""
 
     def __init__(self, watches: Iterable[Watch], published: Iterable[tuple[str, str, str]]) -> None:
         """``published`` are folder, path and sha1 of what is there."""
@@ -159,11 +161,11 @@ class Predecessors:
         for line in self._lines.values():
             line.sort()
 
-    def before(self, folder: str, name: Name, order: Order) -> str | None:
-        """The sha1 of the newest published file that is older than this; None: there is none."""
+    def before(self, folder: str, name: Name, order: Order) -> tuple[str, ...]:
+        """The sha1 of the newest published files that are older than this, the newest last."""
         line = self._lines.get((folder, name), [])
         at = bisect_left(line, (order, ""))
-        return line[at - 1][1] if at else None
+        return tuple(sha1 for _, sha1 in line[max(0, at - EARLIER) : at])
 
 
 def set_aside(watch: Watch, present: Iterable[str], published: Iterable[str]) -> set[str]:

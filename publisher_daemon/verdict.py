@@ -23,6 +23,8 @@ FEW = 20
 FEW_LINES = 5
 #: A file without rows may shrink to this share of its size.
 SMALLER = 0.2
+#: A column of which so much is blank has been empty.
+NEARLY_EMPTY = 0.9
 #: Rows that multiply by this in one go are rather two exports in one.
 TIMES_MORE = 10.0
 
@@ -44,8 +46,18 @@ class Verdict:
         )
 
 
-def judge(new: Profile, old: Profile | None, old_size: int | None, checks: Checks) -> Verdict:
-    """Compare what would go out with what is published now; ``checks`` says how strictly."""
+def judge(
+    new: Profile,
+    old: Profile | None,
+    old_size: int | None,
+    checks: Checks,
+    today: str | None = None,
+) -> Verdict:
+    """Compare what would go out with what is published now; ``checks`` says how strictly.
+
+    What was published last without a row tells nothing: then it is the last that had some.
+    """
+    old = _with_rows(old)
     asked = {"secret": checks.secrets, "schema": checks.schema, "schema_column": checks.schema}
     found = [
         replace(finding, level="warn") if asked.get(finding.code) == "warn" else finding
@@ -53,7 +65,7 @@ def judge(new: Profile, old: Profile | None, old_size: int | None, checks: Check
         if asked.get(finding.code) != "off"
     ]
     if old is not None and old.kind == new.kind:
-        found += _against(new, old, checks)
+        found += _against(new, old, checks, today)
     elif old is not None and {old.kind, new.kind} != {"table", "text"}:
         found.append(
             Finding("kind_changed", f"It is {_kind(new.kind)}; what is published is "
@@ -71,19 +83,39 @@ def judge(new: Profile, old: Profile | None, old_size: int | None, checks: Check
 
 
 def remembering(new: Profile, old: Profile | None) -> Profile:
-    """The profile to keep once it is published: it knows how many rows there were before."""
-    if old is None or old.rows is None:
-        return new
-    return replace(new, recent=(*old.recent, old.rows)[-RECENT:])
+    """The profile to keep once it is published: it knows what was normal in the versions before."""
+    known = {} if old is None else _known(new, old)
+    columns = tuple(
+        replace(column, emptied=_since_emptied(column, known.get(column.name)))
+        for column in new.columns
+    )
+    recent = () if old is None or old.rows is None else (*old.recent, old.rows)[-RECENT:]
+    if new.rows == 0 and old is not None and old.kind == new.kind:
+        return replace(old, size=new.size, rows=0, findings=new.findings, recent=recent)
+    return replace(new, columns=columns, recent=recent)
 
 
-def _against(new: Profile, old: Profile, checks: Checks) -> Iterator[Finding]:
+def _with_rows(old: Profile | None) -> Profile | None:
+    before = next((rows for rows in reversed(old.recent) if rows), 0) if old is not None else 0
+    if old is None or old.rows != 0 or not before:
+        return old
+    return replace(old, rows=before, recent=(*old.recent, 0))
+
+
+def _since_emptied(column: Column, before: Column | None) -> int:
+    if column.blank > NEARLY_EMPTY:
+        return 1
+    since = before.emptied if before is not None else 0
+    return since + 1 if 0 < since < RECENT else 0
+
+
+def _against(new: Profile, old: Profile, checks: Checks, today: str | None) -> Iterator[Finding]:
     if new.rows is not None and old.rows is not None:
         yield from _rows(new, old, new.rows, old.rows, checks)
     else:
         yield from _sizes(new, old.size)
     yield from _columns(new, old, checks)
-    yield from _dates(new, old)
+    yield from _dates(new, old, today)
     yield from _places(new, old)
     yield from _writing(new, old)
 
@@ -103,7 +135,8 @@ def _rows(new: Profile, old: Profile, now: int, before: int, checks: Checks) -> 
         allowed = 1 - (1 - allowed) * FRESH
     # what went out before with so few rows is normal life
     usual = min((rows for rows in old.recent if rows > 0), default=before)
-    ordinary = now >= usual * (1 - checks.fewer_rows / 2) and bool(old.recent)
+    least = min(usual * (1 - checks.fewer_rows / 2), usual - 2 * usual**0.5)
+    ordinary = now >= least and bool(old.recent) and not _goes_back(new, old)
     # small numbers vary much by chance
     beyond = before >= FEW and before - now > 4 * before**0.5 and not ordinary
     if lost >= allowed and beyond:
@@ -135,7 +168,7 @@ def _columns(new: Profile, old: Profile, checks: Checks) -> Iterator[Finding]:
     if checks.columns == "off" or not old.rows:
         return  # a line without rows may be anything, and no header
     # a line or two, or a mere list, has no structure that others rely on
-    slight_table = old.rows < FEW_LINES or len(old.columns) == 1
+    slight_table = max(old.rows, *old.recent, 0) < FEW_LINES or len(old.columns) == 1
     level: Level = "warn" if slight_table else checks.columns
     names, before = [one.name for one in new.columns], [one.name for one in old.columns]
     lost = [name for name in before if name not in names]
@@ -212,6 +245,8 @@ MOST = 0.5
 #: unit; what is measured may well be a hundred times what it was the day before.
 MARK_LOST = 8.0
 OTHER_UNIT = 500.0
+#: Days, of twelve months of 31, by which last year's file is behind, or somewhat less.
+A_YEAR = 300
 #: A place is elsewhere when it is so many times as far from zero.
 ELSEWHERE = 3.0
 
@@ -220,7 +255,9 @@ def _kinds(new: Column, old: Column, level: Level, *, enough: bool) -> Iterator[
     where = f"In the column “{new.name}”"
     if new.kind == "blank":
         if old.blank < 0.1 and enough:
-            yield Finding("column_emptied", f"{where} all values are gone.", level)
+            # where it was empty before, and went out, an instrument that rests is normal life
+            known: Level = "warn" if old.emptied else level
+            yield Finding("column_emptied", f"{where} all values are gone.", known)
         return
     if enough:
         yield from _values(new, old, level, where)
@@ -284,8 +321,9 @@ def _amounts(new: Column, old: Column, level: Level, where: str) -> Iterator[Fin
         yield Finding("amounts", f"{said}: are columns exchanged?", level)
 
 
-def _dates(new: Profile, old: Profile) -> Iterator[Finding]:
+def _dates(new: Profile, old: Profile, today: str | None) -> Iterator[Finding]:
     known = _known(new, old)
+    stale = _is_stale(new, known, today)
     for column in new.columns:
         before = known.get(column.name)
         if before is None or not {column.kind, before.kind} <= _DATES:
@@ -302,7 +340,25 @@ def _dates(new: Profile, old: Profile) -> Iterator[Finding]:
             f"to {was_last}."
         )
         older = first < was_first and last <= _middle(was_first, was_last)
-        yield Finding("dates_back", change, "hold" if older else "warn")
+        # what is announced may come and go; once all of it is past, it is an old file
+        to_come = today is not None and last[:10] > today
+        by_chance = (new.rows or 0) < FEW and last >= was_first
+        hold = stale or (older and not to_come and not by_chance)
+        yield Finding("dates_back", change, "hold" if hold else "warn")
+
+
+def _is_stale(new: Profile, known: Mapping[str, Column], today: str | None) -> bool:
+    """Whether all its days end a year or so before those that are published: last year's file."""
+    back: list[int] = []
+    for column in new.columns:
+        before = known.get(column.name)
+        if column.greatest is None or before is None or before.greatest is None:
+            continue
+        if {column.kind, before.kind} <= _DATES and max(column.blank, before.blank) < MOST:
+            if today is not None and before.greatest[:10] > today:
+                return False
+            back.append(_days(before.greatest) - _days(column.greatest))
+    return bool(back) and min(back) > 0 and max(back) > A_YEAR and (new.rows or 0) >= FEW
 
 
 def _ahead(name: str, first: str, was_first: str, was_last: str) -> Iterator[Finding]:
@@ -383,6 +439,16 @@ def _is_fresh(new: Profile, old: Profile) -> bool:
         if column.least and before.least and column.least > before.least:
             return (column.greatest or "") >= (before.greatest or "")
     return False
+
+
+def _goes_back(new: Profile, old: Profile) -> bool:
+    """Whether the days of a column end before those that are published do."""
+    known = _known(new, old)
+    return any(
+        before.greatest is not None and (column.greatest or "")[:10] < before.greatest[:10]
+        for column in new.columns
+        if (before := known.get(column.name)) is not None and {column.kind, before.kind} <= _DATES
+    )
 
 
 def _middle(first: str, last: str) -> str:

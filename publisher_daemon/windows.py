@@ -26,6 +26,11 @@ def instant(text: str, timezone: str) -> float | None:
     return moment.timestamp()
 
 
+def day_of(now: float, timezone: str) -> str:
+    """The day that it is there, like 2026-12-01."""
+    return datetime.fromtimestamp(now, ZoneInfo(timezone)).date().isoformat()
+
+
 def are_hours(text: str) -> bool:
     """Whether it is a stretch of the day, like "08:00-18:00" or "22:00-06:00"."""
     found = _HOURS.fullmatch(text)

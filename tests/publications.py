@@ -10,7 +10,7 @@ import random
 import zipfile
 import zlib
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from functools import cache
 
@@ -115,13 +115,24 @@ def zipped(members: dict[str, bytes]) -> bytes:
 
 
 def workbook(rows: int = 300) -> bytes:
-    """A small Excel file, as its writers make them."""
+    """A small Excel file."""
     names = ("code", "libellé", "montant")
-    cells = "".join(f'<c t="s"><v>{place}</v></c>' for place in range(3))
+    return workbook_of(names, [(n, "Ligne", n * 3) for n in range(2, rows + 2)])
+
+
+def workbook_of(names: Sequence[str], rows: Sequence[Sequence[str | int]]) -> bytes:
+    """An Excel file, as its writers make them."""
+    cells = "".join(f'<c t="s"><v>{place}</v></c>' for place in range(len(names)))
     body = "".join(
-        f'<row r="{number}"><c><v>{number}</v></c><c t="inlineStr"><is><t>Ligne</t></is></c>'
-        f"<c><v>{number * 3}</v></c></row>"
-        for number in range(2, rows + 2)
+        f'<row r="{number}">'
+        + "".join(
+            f"<c><v>{cell}</v></c>"
+            if isinstance(cell, int)
+            else f'<c t="inlineStr"><is><t>{cell}</t></is></c>'
+            for cell in row
+        )
+        + "</row>"
+        for number, row in enumerate(rows, 2)
     )
     space = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
     return zipped(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 
+from publisher_daemon.inspection._opening import order_of_utf16
 from publisher_daemon.profile import Finding
 
 #: Literal beginnings that are cheap to look for in every block, and what confirms each.
@@ -47,10 +49,17 @@ class Secrets:
         self._whole = size <= ALL_SIGNS
         self._tail = b""
         self._lines = 0
+        #: whether it is UTF-16, of which every other byte is zero
+        self._wide: bool | None = None
         self._found: dict[str, int] = {}
 
     def feed(self, block: bytes, *, sampled: bool) -> None:
         """Look at the next block."""
+        if self._wide is None:
+            marked = block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+            self._wide = marked or order_of_utf16(block) is not None
+        if self._wide:
+            block = block.replace(b"\0", b"")
         if not self._whole:
             self._rarely(block, sampled=sampled)
             return

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from publisher_daemon.model import Fingerprint, SourceFile, State, Watch
 from publisher_daemon.plan._desk import Desk
-from publisher_daemon.profile import Finding, Packed, unpacked
+from publisher_daemon.profile import Finding, Packed, Profile, unpacked
 from publisher_daemon.series import line_of
 from publisher_daemon.verdict import Verdict, judge, remembering
-from publisher_daemon.windows import begins_at, instant, opens_at
+from publisher_daemon.windows import begins_at, day_of, instant, opens_at
 
 FIRST = (
     "Nothing was ever published on this dataset from here, and the folder asks for a person's yes "
@@ -34,11 +34,10 @@ def checked(
         return None
     if file.profile is None or watch.checks.mode == "off":
         return file.profile, ()
-    sha1 = _compared_with(desk, file, before)
-    new, kept = unpacked(file.profile), desk.folder.profiles.get(sha1 or "")
-    old = None if kept is None else unpacked(kept)
+    new, old = unpacked(file.profile), _compared_with(desk, file, before)
     size = before.size if before is not None and old is None else None
-    verdict = judge(new, old, size, watch.checks)
+    today = day_of(desk.now, desk.policy.timezone)
+    verdict = judge(new, old, size, watch.checks, today)
     if released:
         verdict = Verdict(warnings=verdict.holds + verdict.warnings)
     if verdict.holds:
@@ -100,12 +99,22 @@ def _too_large_now(desk: Desk, file: SourceFile) -> bool:
     return True
 
 
-def _compared_with(desk: Desk, file: SourceFile, before: Fingerprint | None) -> str | None:
-    """The bytes it takes the place of; of a new file, those of the one before it in its series."""
+def _compared_with(desk: Desk, file: SourceFile, before: Fingerprint | None) -> Profile | None:
+    """What it takes the place of; of a new file, the one before it in its series."""
+    sha1s: tuple[str, ...] = ()
     if before is not None:
-        return before.sha1
-    watch = desk.policy.watch(file.key.folder)
-    place = line_of(watch, file.key.path) if watch is not None else None
-    if place is None or place[1] is None:
-        return None
-    return desk.predecessors.before(file.key.folder, place[0], place[1])
+        sha1s = (before.sha1,)
+    elif (watch := desk.policy.watch(file.key.folder)) is not None:
+        place = line_of(watch, file.key.path)
+        if place is not None and place[1] is not None:
+            sha1s = desk.predecessors.before(file.key.folder, place[0], place[1])
+    old: Profile | None = None
+    for sha1 in sha1s:
+        packed = desk.folder.profiles.get(sha1)
+        found = None if packed is None else unpacked(packed)
+        if found is not None:
+            # what went out one after the other since it began is known already
+            old = found if found.recent else remembering(found, old)
+        elif sha1 == sha1s[-1]:
+            old = None  # the one before it was never looked at
+    return old

@@ -673,8 +673,8 @@ def _compared(look: _Look) -> set[str]:
             watch = look.policy.watch(file.key.folder)
             line = line_of(watch, file.key.path) if watch else None
             if line is not None and line[1] is not None:
-                sha1s.add(before.before(file.key.folder, line[0], line[1]) or "")
-    return sha1s - {""} if any(file.profile for file in look.files) else set()
+                sha1s.update(before.before(file.key.folder, line[0], line[1]))
+    return sha1s if any(file.profile for file in look.files) else set()
 
 
 def _gone_needs(entry: Entry, watch: Watch) -> bool:

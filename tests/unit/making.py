@@ -138,6 +138,7 @@ def decide(
         complete=frozenset(watch.name for watch in watches) if complete else frozenset(),
         waiting=waiting,
         named=more.pop("named", frozenset()),
+        profiles=more.pop("profiles", {}),
         dim=more.pop("dim", frozenset()),
     )
     record = Record(

@@ -27,7 +27,7 @@ from publications import (
 from publisher_daemon.folder import Folder
 from publisher_daemon.inspection import inspect
 from publisher_daemon.model import Checks, DatasetId, Watch
-from publisher_daemon.profile import Profile, unpacked
+from publisher_daemon.profile import RECENT, Profile, unpacked
 from publisher_daemon.verdict import Verdict, judge, remembering
 from publisher_daemon.words import Words
 
@@ -41,9 +41,10 @@ def verdict(
     published: bytes | None = GOOD.encode(),
     name: str = "mesures.csv",
     checks: Checks | None = None,
+    today: str = "2026-11-21",
 ) -> Verdict:
     before = None if published is None else look(published, name)
-    return judge(look(damaged, name), before, None, checks or Checks())
+    return judge(look(damaged, name), before, None, checks or Checks(), today)
 
 
 def codes(found: Verdict) -> set[str]:
@@ -124,6 +125,7 @@ DAMAGES = {
     "rows of other widths": (GOOD.replace(";Grenoble;", ";Grenoble;;").encode(), "ragged"),
     "a quote never closed": (GOOD.replace("Lyon", '"Lyon', 1).encode(), "quote_open"),
     "a private key": (f"{GOOD}{BEGIN}\n".encode(), "secret"),
+    "a private key in UTF-16": (f"{GOOD}{BEGIN}\n".encode("utf-16"), "secret"),
     "an API token": (GOOD.replace('"dit ""provisoire"""', token(), 1).encode(), "secret"),
     "the portal's own API key": (f"{GOOD}cle;udata_{'Zz-9' * 16}\n".encode(), "secret"),
     "the export twice, without its header again": (TEXT + TEXT.split(b"\n", 1)[1], "rows_twice"),
@@ -357,6 +359,35 @@ def test_an_empty_day_is_held_until_one_was_let_through() -> None:
     assert codes(judge(empty, full, None, Checks())) == {"emptied"}
     once_empty = remembering(full, remembering(empty, full))
     assert codes(judge(empty, once_empty, None, Checks())) == set()
+
+
+def test_the_day_after_an_empty_one_is_compared_with_the_day_before_it() -> None:
+    empty, full = look(lines(GOOD, 0, 0).encode()), look(TEXT)
+    sunday = remembering(empty, full)
+
+    assert judge(full, sunday, None, Checks()).holds == ()
+    for harmed in (without_column(GOOD, 4), lines(GOOD, 0, 300), with_column(GOOD, 0, french)):
+        assert codes(judge(look(harmed.encode()), sunday, None, Checks()))
+
+
+def test_a_column_that_was_empty_before_may_be_empty_again_until_that_is_forgotten() -> None:
+    dry, full = look(with_column(GOOD, 4, lambda _: "").encode()), look(TEXT)
+    assert codes(judge(dry, full, None, Checks())) == {"column_emptied"}
+
+    known = remembering(full, remembering(dry, full))
+    assert codes(judge(dry, known, None, Checks())) == set()
+    for _ in range(RECENT):
+        known = remembering(full, known)
+    assert codes(judge(dry, known, None, Checks())) == {"column_emptied"}
+
+
+def test_last_years_register_is_held_where_a_cancelled_announcement_is_not() -> None:
+    register = GOOD.replace("2026-01-01", "2019-05-01")
+    older = lines(register.replace(";Lyon;", ";Lille;"), 0, 9000).replace("2026-", "2025-")
+
+    assert codes(verdict(older.encode(), register.encode())) == {"dates_back"}
+    ahead = verdict(older.encode(), register.encode(), today="2025-06-01")
+    assert codes(ahead) == set()
 
 
 def test_a_header_that_is_lost_is_held() -> None:

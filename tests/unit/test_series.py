@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from making import DATASET, codes, decide, entry, identity, key, kinds, resource, source
+from making import DATASET, bytes_of, codes, decide, entry, identity, key, kinds, resource, source
 from making import standing as stand
 
 from publisher_daemon.model import (
@@ -18,6 +18,7 @@ from publisher_daemon.model import (
     Withdraw,
     Words,
 )
+from publisher_daemon.profile import Profile
 from publisher_daemon.series import families, member, newer, ordering, set_aside
 
 LATEST = Rule("mesures_{date}.csv", keep="latest", words=Words(title="Mesures du {date}"))
@@ -254,6 +255,25 @@ def test_the_series_of_a_named_resource_gives_it_to_one_file_after_the_other() -
 
 
 # ------------------------------------------------------------------------------------ a window
+
+
+@pytest.mark.parametrize("sundays", [True, False])
+def test_what_was_normal_in_the_files_before_is_known_of_a_series_found_whole(
+    sundays: bool,
+) -> None:
+    full, empty = (Profile(9, "table", rows=rows).packed() for rows in (60, 0))
+    days = [f"mesures_2026-11-{day:02}.csv" for day in range(1, 17)]
+    rest = {days[3], days[10]} if sundays else set()
+
+    found = decide(
+        source(days[15], profile=empty),
+        entries=tuple(entry(path, path, path) for path in days[:15]),
+        resources=tuple(resource(path, path) for path in days[:15]),
+        profiles={bytes_of(path).sha1: empty if path in rest else full for path in days},
+        watches=(watch(Rule("mesures_{date}.csv")),),
+    )
+
+    assert ("check_held" in codes(found)) is not sundays
 
 
 def test_a_window_uploads_its_newest_files_and_no_more() -> None:
