@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -84,7 +85,8 @@ def parsed(name: str, text: str | bytes) -> TableSchema:
     listed = found.get("fields") if isinstance(found, dict) else None
     if not isinstance(listed, list) or not listed:
         raise ValueError("it has no list of fields: it is no Table Schema")
-    missing = frozenset(map(str, found.get("missingValues") or [""]))
+    said = found.get("missingValues") or [""]
+    missing = frozenset(str(one.get("value") if isinstance(one, dict) else one) for one in said)
     fields = tuple(_field(one, place) for place, one in enumerate(listed, 1))
     names = {one.name: one for one in fields}
     key = found.get("primaryKey") or []
@@ -155,7 +157,9 @@ def _kind(kind: str, form: str, said: Mapping[str, Any]) -> tuple[Cast, str]:
             right = datetime(2026, 11, 20, 8, 30).strftime(form)  # noqa: DTZ001 - an example
             return lambda value: datetime.strptime(value, form), f"written like {right}"  # noqa: DTZ007
         case "date" | "time" | "datetime" if form == "any":
-            return str, "a date"
+            return _matching(r"(?=\D*\d)[\w\s:/.,+-]*"), "a date"
+        case "geopoint" if form in _PLACES:
+            return _PLACES[form]
         case _:
             return _OTHERS.get(kind, (str, "text"))
 
@@ -172,19 +176,20 @@ def _matching(pattern: str) -> Cast:
 
 
 def _integer(*, bare: bool) -> Cast:
-    form = re.compile(r"[+-]?\d+")
+    form = re.compile(r"([+-]?\d+)" if bare else r"[^\d+-]*([+-]?\d+)\D*")
 
     def cast(value: str) -> int:
-        found = form.fullmatch(value.strip()) if bare else form.search(value)
+        found = form.fullmatch(value.strip())
         if found is None:
             raise ValueError(value)
-        return int(found[0])
+        return int(found[1])
 
     return cast
 
 
 def _number(point: str, group: str, *, bare: bool) -> Cast:
-    form = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+    number = r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
+    form = re.compile(number if bare else rf"[^\d.+-]*{number}\D*")
 
     def cast(value: str) -> Decimal:
         text = value.strip()
@@ -197,10 +202,10 @@ def _number(point: str, group: str, *, bare: bool) -> Cast:
             if "." in text:
                 raise ValueError(value)
             text = text.replace(point, ".")
-        found = form.fullmatch(text) if bare else form.search(text)
+        found = form.fullmatch(text)
         if found is None:
             raise ValueError(value)
-        return Decimal(found[0])
+        return Decimal(found[1])
 
     return cast
 
@@ -229,7 +234,26 @@ def _dated(pattern: str, read: Cast) -> Cast:
 
 def _instant(value: str) -> datetime:
     # all compare with all: what names no zone is taken as it stands
-    return datetime.fromisoformat(value).replace(tzinfo=None)
+    found = datetime.fromisoformat(value)
+    return (found.astimezone(UTC) if found.tzinfo else found).replace(tzinfo=None)
+
+
+def _hour(value: str) -> time:
+    return time.fromisoformat(value).replace(tzinfo=None)
+
+
+def _base64(value: str) -> str:
+    b64decode("".join(value.split()), validate=True)
+    return value
+
+
+def _geojson(value: str) -> str:
+    found = json.loads(value)
+    if not isinstance(found, dict) or not isinstance(found.get("type"), str):
+        raise TypeError(value)
+    if found["type"] not in _GEOMETRIES:
+        raise ValueError(value)
+    return value
 
 
 def _json(kind: type) -> Cast:
@@ -242,29 +266,55 @@ def _json(kind: type) -> Cast:
 
 
 def _point(value: str) -> str:
-    longitude, latitude = map(float, value.split(","))
+    return _within(value, *value.split(","))
+
+
+def _point_in_list(value: str) -> str:
+    longitude, latitude = json.loads(value)
+    return _within(value, longitude, latitude)
+
+
+def _point_in_object(value: str) -> str:
+    found = json.loads(value)
+    if not isinstance(found, dict) or set(found) != {"lon", "lat"}:
+        raise TypeError(value)
+    return _within(value, found["lon"], found["lat"])
+
+
+def _within(value: str, *place: str | float) -> str:
+    longitude, latitude = map(float, place)
     if not (-180 <= longitude <= 180 and -90 <= latitude <= 90):
         raise ValueError(value)
     return value
 
 
 _STRINGS: dict[str, tuple[Cast, str]] = {
-    "email": (_matching(r"[^@\s]+@[^@\s]+\.[^@\s]+"), "a mail address like nom@example.org"),
+    "email": (_matching(r"[^@:\s]+@[^@\s]+\.[^@\s]+"), "a mail address like nom@example.org"),
     "uri": (_matching(r"[A-Za-z][A-Za-z0-9+.-]*:\S+"), "an address like https://example.org"),
     "uuid": (
-        _matching(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}"),
+        _matching(r"[0-9A-Fa-f]{8}-?(?:[0-9A-Fa-f]{4}-?){3}[0-9A-Fa-f]{12}"),
         "an identifier like 123e4567-e89b-12d3-a456-426614174000",
     ),
-    "binary": (_matching(r"[A-Za-z0-9+/\s]*={0,2}"), "data in base64"),
+    "binary": (_base64, "data in base64"),
+}
+_GEOMETRIES = frozenset({
+    "Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon",
+    "GeometryCollection", "Feature", "FeatureCollection", "Topology",
+})  # fmt: skip
+_PLACES: dict[str, tuple[Cast, str]] = {
+    "array": (_point_in_list, "a place like [4.835, 45.764] (longitude first)"),
+    "object": (_point_in_object, 'a place like {"lon": 4.835, "lat": 45.764}'),
 }
 _OTHERS: dict[str, tuple[Cast, str]] = {
     "date": (_dated(r"\d{4}-\d\d-\d\d", date.fromisoformat), "a date like 2026-11-20"),
-    "time": (_dated(r"\d\d:\d\d:\d\d(?:\.\d+)?", time.fromisoformat), "a time like 08:30:00"),
+    "time": (
+        _dated(r"\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?", _hour), "a time like 08:30:00"
+    ),
     "datetime": (
-        _dated(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?", _instant),
+        _dated(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?", _instant),
         "a day and time like 2026-11-20T08:30:00Z",
     ),
-    "year": (_dated(r"-?\d{4}", int), "a year like 2026"),
+    "year": (_dated(r"\d{4}", int), "a year like 2026"),
     "yearmonth": (_matching(r"\d{4}-(?:0[1-9]|1[0-2])"), "a month like 2026-11"),
     "duration": (
         _matching(r"-?P(?=.)(?:\d+Y)?(?:\d+M)?(?:\d+W)?(?:\d+D)?(?:T(?=.)(?:\d+H)?(?:\d+M)?"
@@ -273,6 +323,6 @@ _OTHERS: dict[str, tuple[Cast, str]] = {
     ),
     "geopoint": (_point, "a place like 4.835, 45.764 (longitude first)"),
     "object": (_json(dict), "a JSON object"),
-    "geojson": (_json(dict), "a GeoJSON object"),
+    "geojson": (_geojson, "a GeoJSON object"),
     "array": (_json(list), "a JSON list"),
 }  # fmt: skip
