@@ -45,6 +45,11 @@ class Verdict:
             "folder."
         )
 
+    def besides(self) -> str:
+        """The same, to go after another reason to wait; nothing when nothing is wrong."""
+        found = " ".join(finding.why for finding in self.holds)
+        return f" But a check would hold it: {found} See to it before." if found else ""
+
 
 def judge(
     new: Profile,

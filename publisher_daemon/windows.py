@@ -8,19 +8,27 @@ from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 _DAY = re.compile(
-    r"(?P<year>\d{4})-?(?P<month>\d\d)-?(?P<day>\d\d)(?:[T _]?(?P<hour>\d\d)[:h]?(?P<minute>\d\d))?"
+    r"(?P<year>\d{4})-?(?P<month>\d\d)-?(?P<day>\d\d)"
+    r"(?:[T _]?(?P<hour>\d\d|(?<=[T _])\d(?=[:h]))[:h]?(?P<minute>\d\d)(?::?(?P<second>\d\d))?"
+    r" ?(?P<zone>Z|[+-]\d\d(?::?\d\d)?)?)?"
 )
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
 
 
 def instant(text: str, timezone: str) -> float | None:
-    """The instant meant by "2026-12-01", "2026-12-01 08:00"…; None when none is."""
+    """The instant meant by "2026-12-01", "2026-12-01 08:00"…; None when none is.
+
+    In that time zone, unless the text says another.
+    """
     found = _DAY.fullmatch(text.strip())
     if found is None:
         return None
-    year, month, day, hour, minute = (int(value or 0) for value in found.groups())
+    *numbers, zone = found.groups()
+    year, month, day, hour, minute, second = (int(value or 0) for value in numbers)
     try:
-        moment = datetime(year, month, day, hour, minute, tzinfo=ZoneInfo(timezone))
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=ZoneInfo(timezone))
+        if zone is not None:
+            moment = datetime.fromisoformat(f"{moment:%Y-%m-%dT%H:%M:%S}{zone}")
     except ValueError:
         return None
     return moment.timestamp()

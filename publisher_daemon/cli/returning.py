@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,7 @@ from publisher_daemon.errors import FileUnreadable, FolderUnreadable, PublisherE
 from publisher_daemon.folder import Folder
 from publisher_daemon.ledger import HistoryRow, Ledger
 from publisher_daemon.model import DatasetId, Fingerprint, ResourceKey, Rollback, Watch
+from publisher_daemon.series import member
 from publisher_daemon.status import instant
 
 #: What put bytes on the portal, as the history calls it.
@@ -34,7 +35,12 @@ def do_rollback(arguments: argparse.Namespace) -> int:
         known = {file.key for view in views_of(settings) for file in view.files}
         known |= ledger.remembered()
         key = key_of(arguments.path, watches, known)
-        entry = ledger.read(key.dataset).entries.get(key)
+        entries = ledger.read(key.dataset).entries
+        entry = entries.get(key)
+        watch = next(
+            each for each in watches if each.dataset == key.dataset and each.name == key.folder
+        )
+        _require_its_turn(watch, key, entries)
         rows = [
             row
             for row in ledger.history(dataset=key.dataset, limit=100_000)
@@ -52,15 +58,27 @@ def do_rollback(arguments: argparse.Namespace) -> int:
                 hint="Kept: " + (", ".join(_said(row) for row in kept[:5]) or "none")
                 + ". `keep_versions` and `versions_quota` say how long and how much is kept.",
             )  # fmt: skip
-        watch = next(
-            each for each in watches if each.dataset == key.dataset and each.name == key.folder
-        )
         ledger.roll_back(key, Rollback(wanted, _in_folder(watch, key)), now=daemon.now())
         ledger.force([key])
         with_key.append(key)
         return (key.dataset,)
 
     return here_or_there(arguments, settings, mark, with_key)
+
+
+def _require_its_turn(watch: Watch, key: ResourceKey, entries: Collection[ResourceKey]) -> None:
+    """Refuse an older file of a series that shows one file; raises PublisherError."""
+    place = member(watch, key.path)
+    if key in entries or place is None or watch.rules[place[0].rule].keep != "latest":
+        return
+    for other in entries:
+        shown = member(watch, other.path) if other.folder == key.folder else None
+        if shown is not None and shown[0] == place[0]:
+            raise PublisherError(
+                f"“{key.path}” is of a series that shows one file, which is “{other.path}” now.",
+                hint=f"Go back there: `publisher-daemon rollback {other.path} --to previous` (or a "
+                "date, or a sha1).",
+            )
 
 
 def choose(rows: Sequence[HistoryRow], when: str, now: str | None, zone: ZoneInfo) -> Fingerprint:

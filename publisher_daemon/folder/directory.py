@@ -187,7 +187,7 @@ class Folder:
             return None if error.errno in absent else "?"
         with os.fdopen(descriptor, "rb") as read:
             try:
-                return read.read(100).decode("utf-8", "replace").strip() or "?"
+                return read.read(100).decode("utf-8-sig", "replace").strip() or "?"
             except OSError:
                 return "?"
 

@@ -23,64 +23,58 @@ def checked(
     if watch is None:
         return file.profile, ()
     released = file.approved or desk.record.released.get(file.key) == file.fingerprint.sha1
-    if (
-        watch.checks.first_publication == "ask"
-        and not desk.record.entries
-        and not (released or file.rolled_back)
-    ):
-        desk.hold(file.key, "first_publication", FIRST)
+    verdict, profile = _judged(desk, file, watch, before)
+    if released or file.rolled_back:
+        return profile, verdict.holds + verdict.warnings
+    # a yes and a release let through what a check would hold then: who says it is told now
+    besides = verdict.besides()
+    if watch.checks.first_publication == "ask" and not desk.record.entries:
+        desk.hold(file.key, "first_publication", FIRST + besides)
         return None
-    if not (released or file.rolled_back) and _too_early(desk, file, watch):
+    if _too_early(desk, file, watch, besides):
         return None
-    if file.profile is None or watch.checks.mode == "off":
-        return file.profile, ()
-    new, old = unpacked(file.profile), _compared_with(desk, file, before)
-    size = before.size if before is not None and old is None else None
-    today = day_of(desk.now, desk.policy.timezone)
-    verdict = judge(new, old, size, watch.checks, today)
-    if released:
-        verdict = Verdict(warnings=verdict.holds + verdict.warnings)
     if verdict.holds:
         desk.hold(file.key, "check_held", verdict.sentence())
         return None
-    return remembering(new, old).packed(), verdict.warnings
+    return profile, verdict.warnings
 
 
-def _too_early(desk: Desk, file: SourceFile, watch: Watch) -> bool:
+def _judged(
+    desk: Desk, file: SourceFile, watch: Watch, before: Fingerprint | None
+) -> tuple[Verdict, Packed | None]:
+    """What the checks say of it, and what is to be remembered of its content."""
+    if file.profile is None or watch.checks.mode == "off":
+        return Verdict(), file.profile
+    new, old = unpacked(file.profile), _compared_with(desk, file, before)
+    size = before.size if before is not None and old is None else None
+    today = day_of(desk.now, desk.policy.timezone)
+    return judge(new, old, size, watch.checks, today), remembering(new, old).packed()
+
+
+def _too_early(desk: Desk, file: SourceFile, watch: Watch, besides: str) -> bool:
     """Hold what must not go out yet: its day has not come, or the folder is quiet now."""
     if file.publish_after is not None:
         day = instant(file.publish_after, desk.policy.timezone)
         if day is None:
-            desk.hold(
-                file.key,
-                "embargo_unclear",
+            why = (
                 f"It is not to be published before “{file.publish_after}”, which is no date. Write "
-                "it as 2026-12-01 or 2026-12-01 08:00.",
+                "it as 2026-12-01 or 2026-12-01 08:00."
             )
+            desk.hold(file.key, "embargo_unclear", why + besides)
             return True
         if desk.now < day:
-            desk.hold(
-                file.key,
-                "embargo",
-                f"It is not to be published before {file.publish_after}; then it goes by itself.",
-                day,
-                State.PENDING,
-            )
+            why = f"It is not to be published before {file.publish_after}; then it goes by itself."
+            desk.hold(file.key, "embargo", why + besides, day, State.PENDING)
             return True
     opens = opens_at(desk.now, watch.quiet_hours, desk.policy.timezone)
     if opens > desk.now:
-        desk.hold(
-            file.key,
-            "quiet_hours",
-            "Nothing is published in the quiet hours of its folder; then it goes by itself.",
-            opens,
-            State.PENDING,
-        )
+        why = "Nothing is published in the quiet hours of its folder; then it goes by itself."
+        desk.hold(file.key, "quiet_hours", why + besides, opens, State.PENDING)
         return True
-    return _too_large_now(desk, file)
+    return _too_large_now(desk, file, besides)
 
 
-def _too_large_now(desk: Desk, file: SourceFile) -> bool:
+def _too_large_now(desk: Desk, file: SourceFile, besides: str) -> bool:
     """Hold a large file until the hours that are set for such files."""
     policy = desk.policy
     if file.fingerprint.size < policy.large_file:
@@ -88,14 +82,11 @@ def _too_large_now(desk: Desk, file: SourceFile) -> bool:
     begins = begins_at(desk.now, policy.large_file_hours, policy.timezone)
     if begins <= desk.now:
         return False
-    desk.hold(
-        file.key,
-        "large_file_hours",
+    why = (
         f"Files from {policy.large_file / 1e9:g} GB on only go out in the hours set for them "
-        f"({', '.join(policy.large_file_hours)}); then it goes by itself.",
-        begins,
-        State.PENDING,
+        f"({', '.join(policy.large_file_hours)}); then it goes by itself."
     )
+    desk.hold(file.key, "large_file_hours", why + besides, begins, State.PENDING)
     return True
 
 

@@ -48,6 +48,8 @@ def _sort(desk: Desk, line: Line, keys: dict[str, ResourceKey]) -> None:
     line = Line(line.watch, line.name, line.family, _incumbent(desk, line, owned))
     desk.series.update(dict.fromkeys(keys.values(), line))
     beaten = line.family.beaten(keys, there if line.one else keys)
+    if not line.one:
+        beaten -= _brought_back(desk, keys)
     fresh = {path: key for path, key in there.items() if path not in owned}
     _set_aside(desk, line, there, fresh, beaten)
     if (line.family.rule.when_left or line.watch.when_deleted) != "withdraw":
@@ -59,6 +61,13 @@ def _sort(desk: Desk, line: Line, keys: dict[str, ResourceKey]) -> None:
         desk.leaving |= {key for key in others if line.family.orders[key.path] is not None}
         if there and line.incumbent.key.path not in there:
             desk.stays.add(line.incumbent.key)
+
+
+def _brought_back(desk: Desk, keys: dict[str, ResourceKey]) -> set[str]:
+    """Those of which a person wanted an earlier version, until their file changes."""
+    changed = {file.key for file in desk.files if not file.rolled_back}
+    back = desk.record.rollbacks.keys() - changed
+    return {path for path, key in keys.items() if key in back}
 
 
 def _set_aside(

@@ -694,7 +694,8 @@ def _held(record: Record, folder: str) -> Iterator[ResourceKey]:
 def _set_aside(look: _Look, watch: Watch) -> None:
     """Leave out, unread, the files that newer ones of their series make superfluous."""
     present = {key.path for key in look.present if key.folder == watch.name}
-    ours = {key.path for key in look.record.entries if key.folder == watch.name}
+    asked_for = (look.record.entries, look.record.rollbacks)
+    ours = {key.path for keys in asked_for for key in keys if key.folder == watch.name}
     aside = set_aside(watch, present, ours)
     if not aside:
         return

@@ -102,6 +102,10 @@ def test_a_daily_series_goes_back_to_the_day_before(producer: Producer, api: Api
     producer.drop("j_2026-11-20.csv", NEW)
     producer.once()
 
+    older = producer.call("rollback", "j_2026-11-19.csv", "--to", "previous")
+    assert (older.returncode, shown(api, producer)) == (1, NEW)
+    assert "rollback j_2026-11-20.csv --to previous" in older.stderr
+
     producer.ask("rollback", "j_2026-11-20.csv", "--to", "previous", code=0)
 
     assert shown(api, producer) == OLD

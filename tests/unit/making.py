@@ -142,7 +142,11 @@ def decide(
         dim=more.pop("dim", frozenset()),
     )
     record = Record(
-        {one.key: one for one in entries}, attempts, {one.key: one for one in standings}, released
+        {one.key: one for one in entries},
+        attempts,
+        {one.key: one for one in standings},
+        released,
+        rollbacks=more.pop("rollbacks", {}),
     )
     shown = dataset or RemoteDataset(DATASET, "air", "Air", "https://portal.example/air")
     return plan(folder, record, Remote(shown, resources), Policy(watches=watches, **more), now)

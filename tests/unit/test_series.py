@@ -10,6 +10,7 @@ from publisher_daemon.model import (
     Keep,
     Rename,
     ResourceId,
+    Rollback,
     Rule,
     SourceFile,
     State,
@@ -302,6 +303,26 @@ def test_what_leaves_the_window_is_withdrawn_within_the_usual_guards() -> None:
     held = decide(*files, entries=(left, *ours[1:]), resources=(edited, *shown[1:]),
                   watches=(watch(WINDOW),))  # fmt: skip
     assert codes(held) == ["conflict"]
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_what_a_person_brought_back_stays_outside_its_window_until_the_file_changes(
+    changed: bool,
+) -> None:
+    days = [f"mesures_2026-11-{day}.csv" for day in (17, 18, 19)]
+    old = key(days[0])
+    back = source(days[0], "new" if changed else days[0], rolled_back=not changed)
+
+    found = decide(
+        back,
+        entries=tuple(entry(path, path, path) for path in days[1:]),
+        resources=tuple(resource(path, path) for path in days[1:]),
+        present=frozenset(map(key, days)),
+        rollbacks={old: Rollback(bytes_of(days[0]), bytes_of("other").sha1)},
+        watches=(watch(WINDOW),),
+    )
+
+    assert (kinds(found), codes(found)) == (([], ["superseded"]) if changed else (["Upload"], []))
 
 
 def test_what_leaves_a_window_that_keeps_stays_and_is_still_followed() -> None:

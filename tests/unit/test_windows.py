@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 from making import DATASET, codes, decide, entry, kinds, resource, source
 
-from publisher_daemon.model import Plan, ResourceKey, Watch
+from publisher_daemon.model import Checks, Plan, ResourceKey, Watch
+from publisher_daemon.profile import Finding, Profile
 from publisher_daemon.windows import are_hours, begins_at, instant, opens_at
 
 PARIS = "Europe/Paris"
@@ -26,6 +28,10 @@ def at(text: str) -> float:
         ("2026-12-01 08:00", "2026-12-01 08:00"),
         ("2026-12-01T08:30", "2026-12-01 08:30"),
         ("20261201", "2026-12-01"),
+        ("2026-12-01 8h30", "2026-12-01 08:30"),
+        ("2026-12-01T08:30:00Z", "2026-12-01 09:30"),
+        ("2026-12-01T08:30:00+03:00", "2026-12-01 06:30"),
+        ("20261201_083000", "2026-12-01 08:30"),
         ("20261201-0830", None),
         ("demain", None),
         ("2026-13-01", None),
@@ -33,6 +39,22 @@ def at(text: str) -> float:
 )
 def test_a_day_begins_at_midnight_where_people_are(text: str, meant: str | None) -> None:
     assert instant(text, PARIS) == (None if meant is None else at(meant))
+
+
+def test_who_may_let_a_waiting_file_out_is_told_what_a_check_would_hold() -> None:
+    torn = Profile(9, "zip", findings=(Finding("damaged", "It is cut off."),)).packed()
+    asks = replace(WATCH, quiet_hours=(), checks=Checks(first_publication="ask"))
+    for watch, file in (
+        (WATCH, source(profile=torn, publish_after="2026-12-01")),
+        (WATCH, source(profile=torn)),
+        (asks, source(profile=torn)),
+    ):
+        (hold,) = decide(
+            file, watches=(watch,), timezone=PARIS, now=at("2026-11-20 09:00")
+        ).holds  # fmt: skip
+
+        assert hold.code in {"embargo", "quiet_hours", "first_publication"}
+        assert "But a check would hold it: It is cut off." in hold.why
 
 
 @pytest.mark.parametrize(
