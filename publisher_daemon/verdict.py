@@ -116,7 +116,7 @@ def _since_emptied(column: Column, before: Column | None) -> int:
 
 def _against(new: Profile, old: Profile, checks: Checks, today: str | None) -> Iterator[Finding]:
     if new.rows is not None and old.rows is not None:
-        yield from _rows(new, old, new.rows, old.rows, checks)
+        yield from _rows(new, old, new.rows, old.rows, checks, today)
     else:
         yield from _sizes(new, old.size)
     yield from _columns(new, old, checks)
@@ -125,7 +125,9 @@ def _against(new: Profile, old: Profile, checks: Checks, today: str | None) -> I
     yield from _writing(new, old)
 
 
-def _rows(new: Profile, old: Profile, now: int, before: int, checks: Checks) -> Iterator[Finding]:
+def _rows(  # noqa: PLR0917 - what is compared, and by what
+    new: Profile, old: Profile, now: int, before: int, checks: Checks, today: str | None
+) -> Iterator[Finding]:
     if before == 0:
         return
     change = f"It has {now:,} rows instead of {before:,}"
@@ -141,7 +143,7 @@ def _rows(new: Profile, old: Profile, now: int, before: int, checks: Checks) -> 
     # what went out before with so few rows is normal life
     usual = min((rows for rows in old.recent if rows > 0), default=before)
     least = min(usual * (1 - checks.fewer_rows / 2), usual - 2 * usual**0.5)
-    ordinary = now >= least and bool(old.recent) and not _goes_back(new, old)
+    ordinary = now >= least and bool(old.recent) and not _goes_back(new, old, today)
     # small numbers vary much by chance
     beyond = before >= FEW and before - now > 4 * before**0.5 and not ordinary
     if lost >= allowed and beyond:
@@ -446,11 +448,12 @@ def _is_fresh(new: Profile, old: Profile) -> bool:
     return False
 
 
-def _goes_back(new: Profile, old: Profile) -> bool:
-    """Whether the days of a column end before those that are published do."""
+def _goes_back(new: Profile, old: Profile, today: str | None) -> bool:
+    """Whether the days of a column end before those that are published do, and those are past."""
     known = _known(new, old)
     return any(
-        before.greatest is not None and (column.greatest or "")[:10] < before.greatest[:10]
+        before.greatest is not None
+        and (column.greatest or "")[:10] < before.greatest[:10] <= (today or before.greatest)[:10]
         for column in new.columns
         if (before := known.get(column.name)) is not None and {column.kind, before.kind} <= _DATES
     )
