@@ -154,6 +154,12 @@ def _rows(  # noqa: PLR0917 - what is compared, and by what
         )
     elif lost >= allowed / 2 and beyond:
         yield Finding("fewer_rows", f"{change}: {lost:.0%} of them are gone.", "warn")
+    elif old.ended and new.ended is False:
+        yield Finding(
+            "cut_off",
+            "Its last line has no end, the published one has: was it cut off on its way?",
+            "warn",
+        )
     if (
         now > before * TIMES_MORE
         and before >= FEW

@@ -437,6 +437,13 @@ def test_warn_lets_everything_through_and_off_columns_are_not_compared() -> None
     assert codes(verdict(lost, checks=Checks(columns="off"))) == set()
 
 
+def test_a_table_with_more_rows_cut_before_a_last_value_is_doubted() -> None:
+    cut = GOOD.rstrip("\n").rpartition(";")[0] + ";"
+    found = verdict(cut.encode(), published=lines(GOOD, 0, 9000).encode())
+
+    assert (codes(found), [one.code for one in found.warnings]) == (set(), ["cut_off"])
+
+
 def test_the_share_of_rows_is_the_folders_own() -> None:
     third = lines(GOOD, 0, 6500).encode()
 
