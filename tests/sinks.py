@@ -73,7 +73,7 @@ class HttpSink:
                 self.end_headers()
                 self.wfile.write(sink.body)
 
-            do_POST = do_GET  # noqa: N815 - http.server's name
+            do_POST = do_PUT = do_GET  # noqa: N815 - http.server's name
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
                 pass
