@@ -28,7 +28,7 @@ demo: $(READY)  ## see files being published on a real portal on this machine (K
 test: $(READY)  ## run all the tests, against a real portal on this machine
 	@$(BIN)/python deploy/sandbox --install-only
 	@$(BIN)/python -m pytest -n 3 -m 'not alone and not storm and not ship' $(ARGS)
-	@$(BIN)/python -m pytest -m 'alone and not storm' tests/integration tests/fault
+	@$(BIN)/python -m pytest -m 'alone and not storm' tests/integration tests/fault tests/e2e
 
 check: $(READY)  ## style, types, architecture, documentation
 	$(BIN)/ruff check .

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
+
+import pytest
 
 _JSON = "application/json"
 
@@ -111,3 +114,11 @@ REFUSALS: dict[str, dict[str, Any]] = {
     "423": {"status": 423, "body": b'{"message": "closed"}', "content_type": _JSON},
     "429 for 31 years": {"status": 429, "headers": {"Retry-After": "1000000000"}},
 }
+
+
+def met(table: Iterable[str], *in_short: str) -> list[Any]:
+    """Every fault of a table; only those named are met by `make test`, all by `make storm`."""
+    return [
+        fault if fault in in_short else pytest.param(fault, marks=pytest.mark.storm)
+        for fault in table
+    ]

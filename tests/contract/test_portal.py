@@ -148,12 +148,10 @@ def test_extras_written_after_an_upload_are_not_undone_by_its_description(
 def test_extras_that_the_portal_does_not_keep_are_no_success(portal: Sandbox, dataset: str) -> None:
     ours, home = client(portal), DatasetId(dataset)
     created = put(ours, dataset)
-    portal.faults([{"match": "PUT /api/2/.*/extras/", "status": 200, "body": {}, "times": 2}])
+    portal.faults([{"match": "PUT /api/2/.*/extras/", "status": 200, "body": {}, "times": 1}])
 
     with pytest.raises(OutcomeUnknown, match="publisher-daemon:path"):
         ours.identify(home, created.id, Identity("air", "a.csv", "00" * 20))
-    with pytest.raises(OutcomeUnknown, match="publisher-daemon:x"):
-        ours.identify_dataset(home, {"publisher-daemon:x": "y"})
 
 
 def test_withdraws_once(portal: Sandbox, dataset: str, api: Api) -> None:
@@ -392,6 +390,7 @@ def test_every_call_is_one_the_portal_documents(portal: Sandbox, dataset: str, a
         ours.extensions,
         ours.frequencies,
         ours.licenses,
+        ours.access_reasons,
         ours.resource_types,
         ours.schemas,
         ours.table_schemas,

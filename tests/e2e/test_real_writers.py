@@ -129,6 +129,7 @@ def test_nothing_that_comes_over_ssh_gets_out_incomplete(
     )
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("how", ["renamed", "moved in"])
 def test_what_arrives_whole_is_sent_within_half_a_second(
     producer: Producer, api: Api, how: str

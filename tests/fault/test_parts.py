@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from breaking import broken_at
 from colleague import Api
+from mishaps import met
 from producer import Producer
 from proxy import Proxy, Recorded
 from waiting import wait_until
@@ -122,7 +123,9 @@ AT_A_PART: dict[str, tuple[dict[str, Any], int]] = {
 }
 
 
-@pytest.mark.parametrize("fault", AT_A_PART)
+@pytest.mark.parametrize(
+    "fault", met(AT_A_PART, "500 that did the work", "200 that is no JSON", "reset in the body")
+)
 def test_a_part_that_fails_is_made_good(
     producer: Producer, api: Api, proxy: Proxy, fault: str
 ) -> None:
@@ -148,7 +151,15 @@ AT_THE_ASSEMBLY: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("fault", AT_THE_ASSEMBLY)
+@pytest.mark.parametrize(
+    "fault",
+    met(
+        AT_THE_ASSEMBLY,
+        "the reply is lost after the work",
+        "500 that did nothing",
+        "504 page that did nothing",
+    ),
+)
 def test_an_assembly_without_answer_is_looked_for(
     producer: Producer, api: Api, proxy: Proxy, fault: str
 ) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from colleague import Api
 from launcher import Sandbox
-from mishaps import FAULTS, REFUSALS
+from mishaps import FAULTS, REFUSALS, met
 from passes import Adopting, Moving, Publishing, Refreshing
 from producer import Producer
 from proxy import Proxy
@@ -20,14 +19,6 @@ WORDS = "PUT .*/resources/"
 
 #: the more a pass asks, the more there is to break; a pass that asks more never ends
 REQUESTS = 30
-
-
-def met(table: Iterable[str], *in_short: str) -> list[Any]:
-    """Every fault of a table; only those named are met by `make test`, all by `make storm`."""
-    return [
-        fault if fault in in_short else pytest.param(fault, marks=pytest.mark.storm)
-        for fault in table
-    ]
 
 
 #: what each kind of write meets in `make test`, unlike each other

@@ -62,8 +62,21 @@ def stored(portal: Sandbox, since: int) -> set[str]:
     return {line["sha1"] for line in portal.stored[since:]}
 
 
-@pytest.mark.parametrize("again", [False, True], ids=["new", "replacement"])
-@pytest.mark.parametrize("deed", DEEDS)
+@pytest.mark.parametrize(
+    ("deed", "again"),
+    [
+        *(pytest.param(deed, True, id=f"{deed.__name__}-replacement") for deed in DEEDS),
+        *(
+            pytest.param(
+                deed,
+                False,
+                id=f"{deed.__name__}-new",
+                marks=() if deed in {append, overwrite} else pytest.mark.storm,
+            )
+            for deed in DEEDS
+        ),
+    ],
+)
 def test_a_file_that_changes_while_it_is_sent_is_published_whole_or_not_at_all(
     distant: Producer, api: Api, portal: Sandbox, proxy: Proxy, deed: Callable[[Path], None],
     *, again: bool,
