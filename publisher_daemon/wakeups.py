@@ -160,9 +160,13 @@ class Wakeups:
             self._condition.notify_all()
 
     def forget(self) -> None:
-        """Drop every turn that was asked for; what was handed out is still to be given back."""
+        """Begin anew: drop every turn that was asked for, and hand out again if that was over.
+
+        What was handed out is still to be given back.
+        """
         with self._condition:
             self._turns.clear()
+            self._closed = False
 
     def close(self) -> None:
         """Hand out nothing more, and let whoever waits go."""

@@ -257,9 +257,8 @@ class Daemon:
             self._supervise(office, lanes, watcher, workers, schedule)
         finally:
             schedule.stop()
-            if self._stop.is_set() or self._fatal:
-                # who waits for work need not wait for the end of its wait
-                lanes.close()
+            # who waits for work need not wait for the end of its wait
+            lanes.close()
             watcher.stop()
             self._retire(workers)
             teller.stop()
@@ -305,7 +304,9 @@ class Daemon:
                 self._take_requests(office, lanes)
             self._prune(office.settings)
             self._progress.tell()
-            self._signs.give(workers, watcher.health, lambda: self._serving(office))
+            if not self._stop_or_reload():
+                # workers that end because they are told to are not silent
+                self._signs.give(workers, watcher.health, lambda: self._serving(office))
 
     def _prune(self, settings: Settings) -> None:
         """Drop what is too old: once a day, a few rows a tick, so that nobody waits."""

@@ -102,6 +102,7 @@ def test_a_reload_during_an_upload_makes_no_twin_and_holds_nobody(
             "all published",
         )
 
+    assert service.events("worker.silenced") == []
     assert first["size"] == 8
     assert len(api.resources(other)) == 1
     assert len(api.resources(distant.dataset)) == 1

@@ -211,6 +211,20 @@ def test_closing_lets_everybody_go_and_hands_out_nothing_more() -> None:
     assert lanes.take(0) is None
 
 
+def test_what_was_closed_hands_out_again_once_it_begins_anew() -> None:
+    lanes = Wakeups(time.monotonic)
+    lanes.wake(A, Reason.EVENT)
+    lanes.close()
+
+    lanes.forget()
+
+    assert lanes.take(0) is None
+    lanes.wake(A, Reason.RESCAN)
+    taken = lanes.take(0)
+    assert taken is not None
+    assert taken.reasons == {Reason.RESCAN}
+
+
 def test_nobody_works_on_a_dataset_that_another_works_on() -> None:
     lanes = Wakeups(time.monotonic)
     names = [DatasetId(f"{number:024x}") for number in range(5)]
