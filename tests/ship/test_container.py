@@ -349,12 +349,12 @@ def test_the_kubernetes_manifest_runs_it_as_narrowly(
     key = base64.b64encode(portal.tokens["prod"].encode()).decode()
     secret = {"apiVersion": "v1", "kind": "Secret", "data": {"api-key": key}}
     secret["metadata"] = {"name": "publisher-daemon-api-key"}
-    nested.server.write("/root/all.yaml", yaml.safe_dump_all([secret, *parts]))
+    nested.server.write("/srv/all.yaml", yaml.safe_dump_all([secret, *parts]))
     nested("volume", "create", "opendata")
     folder = nested.volume("opendata")
     folder.chmod(0o755)
 
-    nested("kube", "play", "--network=host", "/root/all.yaml")
+    nested("kube", "play", "--network=host", "/srv/all.yaml")
     try:
         one.state = nested.volume("publisher-daemon-state")
         one.publish("a.csv", SMALL, folder)
@@ -367,7 +367,7 @@ def test_the_kubernetes_manifest_runs_it_as_narrowly(
 
         assert nested.inspect(one.name)["State"]["ExitCode"] == 0
     finally:
-        nested("kube", "down", "--force", "/root/all.yaml")
+        nested("kube", "down", "--force", "/srv/all.yaml")
 
 
 def test_the_quadlet_is_run_by_systemd_which_kills_what_hangs(
