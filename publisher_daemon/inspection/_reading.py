@@ -22,6 +22,9 @@ from publisher_daemon.profile import Finding, Profile
 from publisher_daemon.tableschema import TableSchema
 
 BLOCK = 1024 * 1024
+#: So much is read and hashed while what came before is looked at: of less, the one who reads spends
+#: more time waiting for the interpreter than working.
+AHEAD = 4 * BLOCK
 #: Of large files, blocks that stay in a processor's own memory from one look to the next, and a
 #: few of them ahead: fresh pages cost as much as what is done with them.
 LARGE = 64 * BLOCK
@@ -119,7 +122,7 @@ def inspect(
     look: _Look | None = None
     hidden = Secrets(source.size)
     head, is_text = b"", False
-    stretches = source.blocks(max(1, min(BLOCK, source.size)))
+    stretches = source.blocks(max(1, min(AHEAD, source.size)))
     step = QUICK if source.size > LARGE else BLOCK
 
     def read_on() -> list[bytes]:
