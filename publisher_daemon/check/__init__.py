@@ -68,6 +68,7 @@ def _examine(settings: Settings, places: Places, clock: Callable[[], float]) -> 
         yield from _datasets.schemas(settings, stranger, places)
         try:
             yield from _datasets.zones(settings, stranger, places)
+            yield from _datasets.access_reasons(settings, stranger, places)
         except PortalError as trouble:
             yield error(
                 places("portal", "url"),

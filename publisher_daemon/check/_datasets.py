@@ -317,17 +317,27 @@ def words(settings: Settings, reached: Reached, places: Places) -> Iterator[Find
                 )
 
 
-def zones(settings: Settings, portal: Portal, places: Places) -> Iterator[Finding]:
-    """The zones, and reasons of access, that the portal does not know; raises PortalError."""
-    for index, dataset in enumerate(settings.datasets):
-        said = dataset.access_type_reason_category
-        if said is not None and said not in (known := portal.access_reasons()):
+def access_reasons(settings: Settings, portal: Portal, places: Places) -> Iterator[Finding]:
+    """The reasons of access that the portal does not know; raises PortalError."""
+    named = [
+        (places("datasets", index, "access_type_reason_category"), said)
+        for index, dataset in enumerate(settings.datasets)
+        if (said := dataset.access_type_reason_category) is not None
+    ]
+    known = portal.access_reasons() if named else frozenset()
+    for where, said in named:
+        if said not in known:
             yield error(
-                places("datasets", index, "access_type_reason_category"),
+                where,
                 f"The portal knows no access_type_reason_category “{said}”.",
                 near(said, known),
                 "dataset.access_reason",
             )
+
+
+def zones(settings: Settings, portal: Portal, places: Places) -> Iterator[Finding]:
+    """The spatial zones that the portal does not know; raises PortalError."""
+    for index, dataset in enumerate(settings.datasets):
         for zone in (dataset.spatial.zones if dataset.spatial else None) or ():
             if not portal.has_zone(zone):
                 yield error(

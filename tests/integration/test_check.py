@@ -598,6 +598,23 @@ def test_several_folders_of_one_dataset_are_fine(producer: Producer) -> None:
     assert "fed by 2 folders" in found(producer, "dataset.read", exits=0)["what"]
 
 
+def test_a_zone_and_a_reason_of_access_that_the_portal_does_not_know_are_told(
+    producer: Producer,
+) -> None:
+    producer.more = (
+        f'[[datasets]]\nid = "{producer.dataset}"\naccess_type = "restricted"\n'
+        'access_type_reason_category = "parce que"\nspatial = { zones = ["fr:lune:1"] }\n'
+    )
+
+    reason = found(producer, "dataset.access_reason", exits=1)
+    zone = found(producer, "dataset.zone", exits=1)
+
+    assert reason["where"] == line_of(producer, "parce que")
+    assert "“parce que”" in reason["what"]
+    assert zone["where"] == line_of(producer, "fr:lune:1")
+    assert "“fr:lune:1”" in zone["what"]
+
+
 def test_an_unknown_license_is_an_error_as_it_would_clear_the_portal_s(
     producer: Producer,
 ) -> None:
