@@ -47,7 +47,7 @@ class Producer:
 
     def configure(self) -> Path:
         key = self.home / "api-key"
-        key.write_text(self.key)
+        _put(key, self.key, mode=0o600)
         key.chmod(0o600)
         daemon = {"state_dir": f'"{self.state}"', "grace": '"1500ms"', **self.settings}
         folder = {
@@ -55,7 +55,8 @@ class Producer:
             "dataset": f'"{self.dataset}"',
             **self.folder_settings,
         }
-        self.config.write_text(
+        _put(
+            self.config,
             f'[portal]\nurl = "{self.url}"\napi_key_file = "{key}"\n'
             + "".join(f"{name} = {value}\n" for name, value in self.portal_settings.items())
             + "\n[daemon]\n"
@@ -64,7 +65,7 @@ class Producer:
             + "".join(f"{name} = {value}\n" for name, value in folder.items())
             + self.rules
             + "\n"
-            + self.more
+            + self.more,
         )
         return self.config
 
@@ -120,6 +121,16 @@ class Producer:
         """Start the service."""
         self.configure()
         return Service(self)
+
+
+def _put(path: Path, text: str, *, mode: int = 0o644) -> None:
+    """Write a file that a service may be reading just then: whole, and only if it is new."""
+    if path.exists() and path.read_text() == text:
+        return
+    aside = path.with_name(f"{path.name}.new")
+    aside.write_text(text)
+    aside.chmod(mode)
+    aside.replace(path)
 
 
 def files_of(answer: Any) -> dict[str, dict[str, Any]]:
