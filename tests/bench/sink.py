@@ -22,9 +22,13 @@ from pathlib import Path
 import trustme
 
 _BLOCK = 1 << 20
+#: What an upload is answered; of bytes that nobody kept, the fingerprint is of none.
 _ANSWER = json.dumps(
-    {"id": "0", "title": "a", "url": "http://x/a", "latest": "http://x/r", "extras": {}}
-).encode()
+    {
+        "id": "0", "title": "a", "url": "http://x/a", "latest": "http://x/r", "extras": {},
+        "checksum": {"type": "sha1", "value": "0" * 40}, "filesize": 0,
+    }
+).encode()  # fmt: skip
 
 
 @dataclass(frozen=True)
