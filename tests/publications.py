@@ -40,9 +40,10 @@ class Memory:
         return None
 
     def blocks(self, size: int = 256 * 1024) -> Iterator[memoryview]:
-        buffer = bytearray(size)  # reused, as the real one is
+        buffers = [bytearray(size), bytearray(size)]  # reused, as the real ones are
         for at in range(0, len(self.content), size):
             part = self.content[at : at + size]
+            buffer = buffers[at // size % 2]
             buffer[: len(part)] = part
             yield memoryview(buffer)[: len(part)]
 

@@ -57,12 +57,12 @@ class OpenFile:
     def blocks(
         self, size: int = BLOCK, start: int = 0, stop: int | None = None
     ) -> Iterator[memoryview]:
-        """The bytes (or those of a stretch), in blocks of one reused buffer.
+        """The bytes (or those of a stretch), in blocks of two buffers that are used in turn.
 
         Raises SourceChanged when it ends early, FileUnreadable when the system refuses. What grew
         beyond the size is not read: ``check`` tells.
         """
-        buffer = memoryview(bytearray(size))
+        buffer, other = memoryview(bytearray(size)), None
         offset = start
         end = self._stamp.size if stop is None else min(stop, self._stamp.size)
         while offset < end:
@@ -72,6 +72,7 @@ class OpenFile:
                 raise SourceChanged(f"{readable(self._path)} got shorter while it was being read.")
             offset += got
             yield buffer[:got]
+            buffer, other = other or memoryview(bytearray(min(size, end - offset))), buffer
 
     def read_at(self, offset: int, size: int) -> bytes:
         """The bytes from there, as many as there are up to ``size``; raises FileUnreadable."""

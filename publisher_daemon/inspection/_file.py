@@ -19,7 +19,7 @@ class Positioned(Protocol):
         """Its number for this process, where a library may read it without waiting for a server."""
 
     def blocks(self, size: int = ...) -> Iterator[memoryview]:
-        """The bytes from the start, in blocks of one reused buffer."""
+        """The bytes from the start, in blocks: each stays as it is until the next but one."""
 
     def read_at(self, offset: int, size: int) -> bytes:
         """The bytes from there, as many as there are up to ``size``."""

@@ -70,9 +70,10 @@ class Table:
         self._writing = Writing()
         self._quotes = Quotes(";")
         self._columns: list[Values] = []
-        self._delete = b""
+        self._delete = self._delete_all = b""
         self._taken = 0
-        self._good = b""
+        #: what is left of a row that is as wide as it should be; and with its end as it stands
+        self._good = self._sound = b"\n"
         self._carry = b""
         self._lines = 0
         self._above = 0
@@ -117,7 +118,7 @@ class Table:
             # over the seam too
             self._doubled = self._first_rows in self._last[-4096:] + block
         self._measure(block)
-        self._last = block[-SAMPLE:] if len(block) >= SAMPLE else (self._last + block)[-SAMPLE:]
+        self._last = block if len(block) >= SAMPLE else (self._last + block)[-SAMPLE:]
         return sampled
 
     def _start(self, block: bytes) -> bytes:
@@ -130,7 +131,11 @@ class Table:
         self._columns = [Values() for _ in range(min(found.width, MOST_COLUMNS))]
         keep = {ord(delimiter), *b'"\n\r\0'}
         self._delete = bytes(code for code in range(128) if code not in keep)
+        self._delete_all = self._delete + HIGH
         self._good = delimiter.encode() * max(0, found.width - 1) + b"\n"
+        self._sound = self._good
+        if block.partition(b"\n")[0].endswith(b"\r"):
+            self._sound = self._good[:-1] + b"\r\n"
         if found.above:
             self._above = self._lines = len(found.above.splitlines())
             self._failed = failure(found.above)
@@ -165,19 +170,35 @@ class Table:
                 self._writing.look(self._carry, self._carry, self._lines)
                 self._text, self._carry = True, b""
             return
+        self._taken += 1
+        seldom = self._large and self._writing.has_accents and self._taken % ACCENTS
+        delete = self._delete_all if seldom else self._delete
+        left = block.translate(None, delete)
+        cut = len(left) - len(block[end:].translate(None, delete))
+        left = self._carry.translate(None, delete) + left[:cut]
+        if self._following is None and self._is_sound(left):
+            self._carry = block[end:]
+            return
         rows, self._carry = b"".join((self._carry, memoryview(block)[:end])), b""
-        self._take(rows)
+        self._take(rows, left)
         self._carry += block[end:]
 
-    def _take(self, rows: bytes) -> None:
+    def _is_sound(self, left: bytes) -> bool:
+        """Whether these are rows that all are as they should be: then they are counted."""
+        if not left.isascii():
+            if not (self._large and self._writing.is_known(left)):
+                return False
+            left = left.translate(None, HIGH)
+        count = len(left) // len(self._sound)
+        if left != self._sound * count:
+            return False
+        self._lines += count
+        self._notes, self._last_width = 0, self._opening.width
+        return True
+
+    def _take(self, rows: bytes, left: bytes) -> None:
         """Measure these rows, but for those that a quote holds open."""
-        self._taken += 1
-        if self._large and self._writing.has_accents and self._taken % ACCENTS:
-            left = rows.translate(None, self._delete + HIGH)
-            self._writing.look(left, left, self._lines)
-        else:
-            left = rows.translate(None, self._delete)
-            self._writing.look(rows, left, self._lines, exactly=not self._large)
+        self._writing.look(rows, left, self._lines, exactly=not self._large)
         left = self._plain(left)
         if b'"' in left:
             # what is quoted without a delimiter in it leaves nothing but its two quotes
@@ -310,7 +331,8 @@ class Table:
         rest, self._carry = self._carry, b""
         if not rest:
             return
-        self._take(rest if rest.endswith((b"\n", b"\r")) else rest + b"\n")
+        rows = rest if rest.endswith((b"\n", b"\r")) else rest + b"\n"
+        self._take(rows, rows.translate(None, self._delete))
         if self._carry:
             self._lines += 1
             self._unclosed = self._unclosed or self._lines
@@ -326,7 +348,7 @@ class Table:
         width = self._opening.width
         if self._text or width < 2 or self._last_width == width or self._lines < 2:
             return False
-        *_, before, last = (b"\n\n" + self._last).splitlines()
+        *_, before, last = (b"\n\n" + self._last[-SAMPLE:]).splitlines()
         note = not before.strip() or self._notes > 1 or _NOTE.match(decoded(last))
         return not (self._notes and note)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 from publisher_daemon.profile import Column
 
@@ -24,6 +25,8 @@ _KINDS = (
 NUMBERS = ("integer", "decimal", "decimal_comma", "exponent")
 #: What programs write where they have nothing to write.
 _NOTHING = frozenset({"null", "none", "nan", "undefined", "nil", "(null)", "<null>"})
+#: Shorter values mostly come again: their kind is remembered.
+LONG = 40
 #: Numbers kept for the middle one; of more, every other, and so on.
 KEPT = 2000
 
@@ -117,6 +120,11 @@ class Values:
 
 def kind_of(cell: str) -> str:
     """The kind of one value."""
+    return _kind_of(cell) if len(cell) < LONG else _kind_of.__wrapped__(cell)
+
+
+@lru_cache(4096)
+def _kind_of(cell: str) -> str:
     for kind, pattern in _KINDS:
         if pattern.fullmatch(cell):
             return kind

@@ -73,6 +73,16 @@ class Writing:
             # letters of both encodings: two sources were put together
             self._mixed = good > 3 and good > bad / 4
 
+    def is_known(self, left: bytes) -> bool:
+        """Whether accents like these were met before, or are known to be of another encoding."""
+        if self._wide is not None or self._broken_at is not None:
+            return True
+        try:
+            left.decode()
+        except UnicodeDecodeError:
+            return False
+        return self._encoding != "ascii"
+
     @property
     def has_accents(self) -> bool:
         """Whether one was found, so that its encoding is known."""

@@ -40,7 +40,7 @@ class Source(Protocol):
     def blocks(
         self, size: int = 256 * 1024, start: int = 0, stop: int | None = None
     ) -> Iterator[memoryview]:
-        """The bytes, or a stretch of them, in blocks of one reused buffer; raises SourceChanged."""
+        """The bytes, or a stretch of them, in blocks of reused buffers; raises SourceChanged."""
 
     def read_at(self, offset: int, size: int) -> bytes:
         """The bytes from there, as many as there are up to ``size``; raises FileUnreadable."""

@@ -368,6 +368,14 @@ def test_reads_the_bytes(root: Path) -> None:
     assert folder.fingerprint("a.csv", seen.stamp).sha1 == hashlib.sha1(content).hexdigest()
     with folder.open("a.csv", seen.stamp) as source:
         assert b"".join(bytes(block) for block in source.blocks(4096)) == content
+        # who looks at one, while the next is read, sees it as it was
+        blocks = source.blocks(4096)
+        last = next(blocks)
+        looked_at = []
+        for block in blocks:
+            looked_at.append(bytes(last))
+            last = block
+        assert b"".join([*looked_at, bytes(last)]) == content
         assert source.size == len(content)
         source.check()
 
