@@ -446,6 +446,10 @@ class Line(NamedTuple):
     refused_at: float = 0.0
 
 
+#: The code of a file that is known to be there and waits in the ledger alone: too many came at once
+QUEUED = "queued"
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Why a file is not (or not yet) as it should be on the portal."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal
 
 from publisher_daemon.model import DatasetId, Hint, Reason
@@ -62,7 +63,9 @@ class _Turn:
             known |= hint.paths
             if len(known) > MOST_PATHS:
                 self.paths[hint.folder] = None
-        self.arrived.setdefault(hint.folder, set()).update(hint.arrived)
+        arrived = self.arrived.setdefault(hint.folder, set())
+        # of more it is not known that they came whole: they wait for their quiet time
+        arrived.update(islice(hint.arrived, max(0, MOST_PATHS - len(arrived))))
 
     def hints(self) -> tuple[Hint, ...]:
         """Where to look, and what arrived whole there."""

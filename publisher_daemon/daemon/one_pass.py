@@ -14,7 +14,7 @@ from publisher_daemon.daemon.opening import open_ledger
 from publisher_daemon.daemon.progress import ProgressTeller
 from publisher_daemon.daemon.telling import Teller
 from publisher_daemon.errors import LedgerBroken
-from publisher_daemon.model import DatasetId, Reason, Report, State
+from publisher_daemon.model import QUEUED, DatasetId, Reason, Report, State
 from publisher_daemon.reconcile.flowing import Transfers
 from publisher_daemon.wakeups import Wake, Wakeups
 
@@ -126,6 +126,7 @@ def _settle_all(  # noqa: C901 - one loop with its threads reads best in one pla
 _SOON = {
     "not_settled": 3,
     "its_turn": 3,
+    QUEUED: 3,
     "being_written": 3,
     "outcome_unknown": 3,
     "unknown_outcome": 2,

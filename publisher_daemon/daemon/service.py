@@ -36,7 +36,7 @@ from publisher_daemon.errors import (
 from publisher_daemon.health import Notifier, Pulse
 from publisher_daemon.ledger import Ledger
 from publisher_daemon.log import redact
-from publisher_daemon.model import DatasetId, Hint, Reason, Report
+from publisher_daemon.model import QUEUED, DatasetId, Hint, Reason, Report
 from publisher_daemon.reconcile.flowing import Transfers
 from publisher_daemon.schedule.running import Schedule
 from publisher_daemon.wakeups import Wake, Wakeups
@@ -383,14 +383,8 @@ class Daemon:
             lanes.wake(wake.dataset, Reason.REFRESH, at=_monotonic(again))
         if report.portal_at is not None:
             lanes.wake(wake.dataset, Reason.PORTAL, at=_monotonic(report.portal_at))
-        if report.requeue_at is None:
-            return
-        at = _monotonic(report.requeue_at)
-        narrow = _unsettled(report)
-        if narrow is None and report.portal_at is None:
-            lanes.wake(wake.dataset, Reason.RESCAN, at=at)
-        for hint in narrow or ():
-            lanes.wake(wake.dataset, Reason.SETTLE, at=at, hint=hint)
+        if report.requeue_at is not None:
+            _come_back(lanes, report, report.requeue_at)
 
     def _serving(self, office: Office) -> str:
         """What is going on, for ``systemctl status``."""
@@ -401,6 +395,20 @@ class Daemon:
             self._progress.sentence()
             or f"Watching {len(office.watches)} folders for {len(office.datasets)} datasets."
         )
+
+
+def _come_back(lanes: Wakeups, report: Report, requeue_at: float) -> None:
+    """Have the dataset looked at again when something in it is due by itself."""
+    dataset, at = report.dataset, _monotonic(requeue_at)
+    narrow = _unsettled(report)
+    if narrow is None and report.portal_at is None:
+        lanes.wake(dataset, Reason.RESCAN, at=at)
+    for hint in narrow or ():
+        lanes.wake(dataset, Reason.SETTLE, at=at, hint=hint)
+    for standing in report.standings:
+        # one stands for all that are queued, which only a look at everything meets
+        if standing.code == QUEUED and standing.not_before is not None:
+            lanes.wake(dataset, Reason.RESCAN, at=_monotonic(standing.not_before))
 
 
 def _monotonic(instant: float) -> float:
@@ -448,6 +456,8 @@ def _unsettled(report: Report) -> tuple[Hint, ...] | None:
     """Where to look again when only settling files are due; None when all must be looked at."""
     paths: dict[str, set[str]] = {}
     for standing in report.standings:
+        if standing.code == QUEUED:
+            continue
         if standing.code in _OF_ITSELF:
             paths.setdefault(standing.key.folder, set()).add(standing.key.path)
         elif standing.not_before is not None and report.portal_at is None:

@@ -15,6 +15,7 @@ from publisher_daemon.ledger._links import Links
 from publisher_daemon.ledger._store import Store, Writing
 from publisher_daemon.ledger.values import DatasetFacts, HistoryRow, Request
 from publisher_daemon.model import (
+    QUEUED,
     Attempt,
     AttemptKind,
     DatasetId,
@@ -76,13 +77,14 @@ class Ledger:
 
     # ---------------------------------------------------------------------------------- reading
 
-    def read(self, dataset: DatasetId) -> Record:
-        """All that is known of one dataset, at one instant."""
+    def read(self, dataset: DatasetId, *, queue: bool = True) -> Record:
+        """All that is known of one dataset, at one instant; without those queued if so asked."""
+        waiting = "" if queue else f" AND (code<>'{QUEUED}' OR forced)"
         # row by row: a folder's burst has fifty thousand, each of which would be held twice
         with self._store.snapshot():
             entries = map(self._links.entry, self._of(dataset, _rows.ENTRY, "entry"))
             attempts = map(_rows.attempt, self._of(dataset, _rows.ATTEMPT, "attempt"))
-            standings = map(_rows.standing, self._of(dataset, _rows.STANDING, "standing"))
+            standings = map(_rows.standing, self._of(dataset, _rows.STANDING, "standing", waiting))
             released = map(_rows.released, self._of(dataset, _rows.RELEASED, "released"))
             rollbacks = map(_rows.rollback, self._of(dataset, _rows.ROLLBACK, "rollback"))
             return Record(
@@ -117,8 +119,10 @@ class Ledger:
                             f"SELECT {_rows.ENTRY} FROM entry {where}",  # noqa: S608 - our own words
                             values,
                         )
+                        # of a directory, not those queued in it: there may be very many
                         rows += self._store.rows(
-                            f"SELECT {_rows.STANDING} FROM standing {where}",  # noqa: S608 - our own words
+                            f"SELECT {_rows.STANDING} FROM standing {where}"  # noqa: S608 - our own words
+                            f" AND (path=?3 OR code<>'{QUEUED}' OR forced)",
                             values,
                         )
             released = map(_rows.released, self._of(dataset, _rows.RELEASED, "released"))
@@ -154,6 +158,23 @@ class Ledger:
         )
         return bool(waits)
 
+    def has_queue(self, dataset: DatasetId) -> bool:
+        """Whether files of the dataset are queued."""
+        ((has,),) = self._store.rows(
+            "SELECT EXISTS (SELECT 1 FROM standing WHERE dataset=? AND code=? AND NOT forced)",
+            (_rows.packed(dataset), QUEUED),
+        )
+        return bool(has)
+
+    def queue(self, dataset: DatasetId, folder: str, after: str, limit: int) -> list[str]:
+        """The paths queued in one folder that come after this one, in byte order."""
+        rows = self._store.rows(
+            "SELECT path FROM standing WHERE dataset=? AND folder=? AND path>?"
+            " AND code=? AND NOT forced ORDER BY path LIMIT ?",
+            (_rows.packed(dataset), folder, os.fsencode(after), QUEUED, limit),
+        )
+        return [os.fsdecode(row[0]) for row in rows]
+
     def profiles(self, sha1s: Iterable[str]) -> dict[str, Packed]:
         """What these published bytes hold, as far as it is known."""
         found: dict[str, Packed] = {}
@@ -165,10 +186,12 @@ class Ledger:
                 found[sha1] = Packed(rows[0][0])
         return found
 
-    def _of(self, dataset: DatasetId, columns: str, table: str) -> Iterator[tuple[Any, ...]]:
+    def _of(
+        self, dataset: DatasetId, columns: str, table: str, which: str = ""
+    ) -> Iterator[tuple[Any, ...]]:
         """The dataset's rows, one by one; inside a snapshot."""
         return self._store.each(
-            f"SELECT {columns} FROM {table} WHERE dataset=?",  # noqa: S608 - our own words
+            f"SELECT {columns} FROM {table} WHERE dataset=?{which}",  # noqa: S608 - our own words
             (_rows.packed(dataset),),
         )
 
@@ -484,6 +507,24 @@ class Ledger:
             for standing in standings:
                 cells = _rows.standing_cells(standing)
                 _insert(writing, "INSERT OR REPLACE", "standing", _rows.STANDING, cells)
+
+    def enqueue(
+        self, dataset: DatasetId, folder: str, paths: Iterable[str], *, why: str, now: float
+    ) -> None:
+        """Remember that these wait in the queue; those that stand somewhere stay there."""
+        with self._store.write(lightly=True) as writing:
+            for path in paths:
+                key = ResourceKey(dataset, folder, path)
+                cells = _rows.standing_cells(Standing(key, State.PENDING, QUEUED, why, now))
+                _insert(writing, "INSERT OR IGNORE", "standing", _rows.STANDING, cells)
+
+    def unqueue(self, dataset: DatasetId, folder: str, paths: Iterable[str]) -> None:
+        """Forget that these were queued."""
+        with self._store.write(lightly=True) as writing:
+            writing.each(
+                f"{_UNSTAND} AND code=? AND NOT forced",
+                ((*_rows.key_cells(ResourceKey(dataset, folder, path)), QUEUED) for path in paths),
+            )
 
     def release(self, key: ResourceKey, fingerprint: Fingerprint, *, now: float) -> None:
         """A person lets exactly these bytes through, in spite of a check."""

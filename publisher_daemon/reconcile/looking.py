@@ -20,6 +20,7 @@ import structlog
 from publisher_daemon.catalogue import Facts, Span, words_of_file
 from publisher_daemon.errors import FileUnreadable, FolderUnreadable, SourceChanged
 from publisher_daemon.model import (
+    QUEUED,
     DatasetId,
     Entry,
     Fingerprint,
@@ -48,9 +49,11 @@ from publisher_daemon.naming import (
 )
 from publisher_daemon.pacing import LONG
 from publisher_daemon.profile import Packed, Profile
+from publisher_daemon.reconcile import queueing
 from publisher_daemon.reconcile.journey import journey_of
 from publisher_daemon.reconcile.longs import LongPlaces
-from publisher_daemon.reconcile.ports import Folder, OpenFile
+from publisher_daemon.reconcile.ports import Folder, Ledger, OpenFile
+from publisher_daemon.reconcile.queueing import IN_ORDER, Crowded, Queue
 from publisher_daemon.series import AMONG_NEWER, Predecessors, line_of, set_aside
 from publisher_daemon.settle import Memory, settle
 
@@ -69,14 +72,10 @@ ITS_TURN = (
 )
 #: Files that are read in one look: the others go after them, or fifty thousand would be in memory.
 AT_A_TIME = 5000
-IN_ORDER = (
-    "Very many files came at once: they go in the order of their names, and this one goes by itself"
-    " when its turn comes."
-)
 #: Nothing has been decided yet of the bytes of these.
 _UNDECIDED = frozenset({
     "not_settled", "being_written", "never_settles", "empty", "waits_for_marker", "its_turn",
-    "portal_unreachable", "credential_refused", "dataset_refused",
+    QUEUED, "portal_unreachable", "credential_refused", "dataset_refused",
 })  # fmt: skip
 #: More differences than this, and looking at everything is cheaper than at each.
 MOST_PATHS = 10_000
@@ -103,6 +102,8 @@ class Seen:
     #: and of those, the ones of which a part could not be read
     dim: frozenset[str] = frozenset()
     waiting: tuple[Hold, ...] = ()
+    #: files that wait in the ledger alone, beside the first of them
+    queued: int = 0
     #: the files that differ from the ledger
     changed: frozenset[ResourceKey] = frozenset()
     #: the files this look says something about
@@ -126,7 +127,7 @@ class Looker:
         clock: Callable[[], float],
         monotonic: Callable[[], float],
         *,
-        profiles: Callable[[Iterable[str]], Mapping[str, Packed]],
+        ledger: Ledger,
         longs: LongPlaces,
         takes: Callable[[int], float],
         inspect: Inspect | None = None,
@@ -135,7 +136,7 @@ class Looker:
         self._longs = longs
         self._takes = takes
         self._folders = folders
-        self._profiles = profiles
+        self._ledger = ledger
         self._inspect = inspect
         self._days = days
         self._clock = clock
@@ -155,10 +156,12 @@ class Looker:
         audit: bool,
         once: bool,
         all_at_once: bool = False,
+        partly: bool = False,
     ) -> Seen:
         """Look at every folder of the dataset, or only where the hints say.
 
         ``all_at_once``: read all that is new, where a pass would go on with the rest in its next.
+        ``partly``: the record is of the hinted paths alone; raises Crowded where more is needed.
         """
         look = _Look(record=record, policy=policy, audit=audit, all_at_once=all_at_once)
         for watch in policy.watches:
@@ -166,7 +169,12 @@ class Looker:
             if arrived:
                 self._folders[watch.dataset, watch.name].hint_arrived(arrived)
             paths = _paths(hints, watch.name)
-            self._look_at(look, watch, paths)
+            try:
+                self._look_at(look, watch, paths)
+            except Crowded:
+                if partly:
+                    raise
+                self._look_at(look, watch, None)
             if paths is None or paths:
                 self._say_once(watch, look.troubles.get(watch.name))
             if watch.name not in look.troubles:
@@ -192,10 +200,11 @@ class Looker:
             scanned=frozenset(look.scanned & look.complete),
             dim=frozenset(look.dim),
             waiting=tuple(look.waiting),
+            queued=look.queued,
             changed=frozenset(look.changed),
             looked=frozenset(look.looked),
             troubles=look.troubles,
-            profiles=self._profiles(_compared(look)),
+            profiles=self._ledger.profiles(_compared(look)),
             recheck_at=look.recheck_at,
             needs_portal=needs,
         )
@@ -248,24 +257,8 @@ class Looker:
         if paths is not None:
             # a hint about a directory is a hint about the files that we know below it
             paths = paths | {key.path for key in known if _lies_below(key.path, paths)}
-        seen: set[ResourceKey] = set()
-        differ: list[_Candidate] = []
-        same: list[tuple[Sighting, Entry]] = []
         try:
-            for sighting in folder.scan(paths):
-                seen.add(sighting.key)
-                entry = look.record.entries.get(sighting.key)
-                if (
-                    entry is not None
-                    and entry.stamp == sighting.stamp
-                    and not entry.gone_since
-                    and not _to_roll_back(look.record, entry)
-                ):
-                    same.append((sighting, entry))
-                else:
-                    # very many are asked again rather than all held in memory as they were seen
-                    enough = paths is None or len(differ) >= TOGETHER
-                    differ.append((watch, sighting.key, None if enough else sighting))
+            seen, differ, same = self._scan(look, watch, folder, paths)
         except FolderUnreadable as error:
             # of a folder that was lost on the way nothing is believed, not even what was seen
             self._unreadable(look, watch.name, error)
@@ -287,6 +280,57 @@ class Looker:
         look.present |= _not_gone(folder, absent)
         look.complete.add(watch.name)
         look.looked |= seen
+
+    def _scan(
+        self, look: _Look, watch: Watch, folder: Folder, paths: frozenset[str] | None
+    ) -> tuple[set[ResourceKey], list[_Candidate], list[tuple[Sighting, Entry]]]:
+        """What is there, what of it differs from the ledger, and what does not if that is asked.
+
+        Of very many that differ only the first: a pass's own look at everything queues the others,
+        and one at some paths raises Crowded.
+        """
+        whole = paths is None and not look.all_at_once
+        queue = Queue(self._ledger, watch, self._clock()) if whole else None
+        seen: set[ResourceKey] = set()
+        differ: list[_Candidate] = []
+        same: list[tuple[Sighting, Entry]] = []
+        places = 0
+        for sighting in folder.scan(paths):
+            key = sighting.key
+            entry = look.record.entries.get(key)
+            if entry is not None:
+                # the one that is held already, or a hundred thousand are held twice
+                key = entry.key
+            differs = entry is None or _differs(look.record, entry, sighting)
+            if differs:
+                standing = look.record.standings.get(key)
+                places += queueing.takes_a_place(standing)
+                if places > queueing.AT_A_TIME and _may_queue(look, watch, key):
+                    if queue is None:
+                        raise Crowded
+                    queue.add(key, new=entry is None)
+                    if entry is not None:
+                        seen.add(key)
+                    continue
+                # very many are asked again rather than all held in memory as they were seen
+                enough = paths is None or len(differ) >= TOGETHER
+                differ.append((watch, key, None if enough else sighting))
+            elif look.audit and entry is not None:
+                same.append((sighting, entry))
+            seen.add(key)
+            if queue is not None:
+                queue.meet(key.path, differs=differs)
+        if queue is not None:
+            self._end(look, queue, folder)
+        return seen, differ, same
+
+    def _end(self, look: _Look, queue: Queue, folder: Folder) -> None:
+        """Let the first that is queued stand for all of them."""
+        queue.end(folder)
+        if queue.first is not None:
+            until = self._clock() + TURN_EVERY
+            look.waiting.append(Hold(queue.first, QUEUED, IN_ORDER, until, State.PENDING))
+            look.queued += queue.length - 1
 
     def _say_once(self, watch: Watch, trouble: str | None) -> None:
         """Tell of a folder that is lost, or back, once: it is looked at again all the time."""
@@ -560,6 +604,7 @@ class _Look:
     scanned: set[str] = field(default_factory=set)
     dim: set[str] = field(default_factory=set)
     waiting: list[Hold] = field(default_factory=list)
+    queued: int = 0
     changed: set[ResourceKey] = field(default_factory=set)
     looked: set[ResourceKey] = field(default_factory=set)
     troubles: dict[str, str] = field(default_factory=dict)
@@ -567,6 +612,16 @@ class _Look:
 
     def recheck(self, at: float) -> None:
         self.recheck_at = at if self.recheck_at is None else min(self.recheck_at, at)
+
+
+def _differs(record: Record, entry: Entry, sighting: Sighting) -> bool:
+    """Whether a file is not as it was published, or not as a person wants it."""
+    return entry.stamp != sighting.stamp or bool(entry.gone_since) or _to_roll_back(record, entry)
+
+
+def _may_queue(look: _Look, watch: Watch, key: ResourceKey) -> bool:
+    """Whether this file can wait without being looked at."""
+    return not look.all_at_once and queueing.may_wait(look.record, watch, key)
 
 
 def _by_watch(candidates: Iterable[_Candidate]) -> list[tuple[Watch, list[_Candidate]]]:

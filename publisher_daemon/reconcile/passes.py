@@ -47,6 +47,7 @@ from publisher_daemon.reconcile.gate import Gate
 from publisher_daemon.reconcile.longs import LongPlaces
 from publisher_daemon.reconcile.looking import Days, Inspect, Looker, few_places
 from publisher_daemon.reconcile.ports import Folder, Ledger, Portal, Versions
+from publisher_daemon.reconcile.queueing import Crowded
 from publisher_daemon.reconcile.sending import Sender
 from publisher_daemon.reconcile.standings import settle_standings
 from publisher_daemon.reconcile.turn import Pass, StopPass
@@ -138,7 +139,7 @@ class Reconciler:
             folders,
             clock,
             monotonic,
-            profiles=ledger.profiles,
+            ledger=ledger,
             longs=self._longs,
             takes=lambda size: takes(size, sender.line(), throttle.rate()),
             inspect=inspect,
@@ -186,7 +187,7 @@ class Reconciler:
                 pass_id=pass_id,
                 started_at=started,
                 seconds=self._clock() - started,
-                counts=_counts(run.done, standings),
+                counts=_counts(run.done, standings, seen.queued),
                 done=tuple(run.done),
                 standings=standings,
                 published=tuple(run.published),
@@ -219,7 +220,10 @@ class Reconciler:
         record = self._ledger.read_at(dataset, places)
         if gone_back(record, self._clock()):
             return None
-        seen = self._looker.look(policy, record, hints, audit=False, once=False)
+        try:
+            seen = self._looker.look(policy, record, hints, audit=False, once=False, partly=True)
+        except Crowded:
+            return None
         if seen.troubles:
             return None
         run = Pass(dataset, reason, policy, record, seen)
@@ -241,7 +245,7 @@ class Reconciler:
     ) -> tuple[Hint, ...] | None:
         """What differs, where all of a folder is to be looked at; None when that is not so."""
         whole = not hints or any(hint.paths is None for hint in hints)
-        if not (whole and policy.watches):
+        if not (whole and policy.watches) or self._ledger.has_queue(dataset):
             return None
         return self._looker.narrow(policy, hints, partial(self._ledger.known, dataset))
 
@@ -256,7 +260,7 @@ class Reconciler:
         return report
 
     def _read_ledger(self, dataset: DatasetId, now: float) -> Record:
-        record = self._ledger.read(dataset)
+        record = self._ledger.read(dataset, queue=False)
         back = gone_back(record, now)
         if not back:
             return record
@@ -266,7 +270,7 @@ class Reconciler:
             why="the clock went back since the last pass; what waits does not wait longer for it",
         )
         self._ledger.rewind(dataset, back)
-        return self._ledger.read(dataset)
+        return self._ledger.read(dataset, queue=False)
 
     def dataset(self, dataset: DatasetId) -> RemoteDataset | None:
         """The dataset as the last pass that asked the portal saw it."""
@@ -351,7 +355,7 @@ class Reconciler:
                     self._failures.fail(run, action.file, run.read_only)
                     continue
                 acted = self._actor.apply(run, action) or acted
-            run.know(self._ledger.read(run.dataset))
+            run.know(self._ledger.read(run.dataset, queue=False))
             if not acted and not run.stale:
                 break
         self._actor.verify_again(run)
@@ -445,8 +449,8 @@ def _imagine(record: Record, actions: Iterable[Action]) -> Record | None:
     return replace(record, entries=entries, attempts=tuple(attempts)) if moved else None
 
 
-def _counts(done: Sequence[Action], standings: Sequence[Standing]) -> dict[str, int]:
-    counts: dict[str, int] = {}
+def _counts(done: Sequence[Action], standings: Sequence[Standing], queued: int) -> dict[str, int]:
+    counts: dict[str, int] = {str(State.PENDING): queued} if queued else {}
     for action in done:
         name = {
             "Upload": "created",

@@ -210,8 +210,22 @@ class Portal(Protocol):
 class Ledger(Protocol):
     """What we own and what we were about to do; each method is one durable transaction."""
 
-    def read(self, dataset: DatasetId) -> Record:
-        """All that is known of one dataset."""
+    def read(self, dataset: DatasetId, *, queue: bool = True) -> Record:
+        """All that is known of one dataset; without the files that are queued if so asked."""
+
+    def has_queue(self, dataset: DatasetId) -> bool:
+        """Whether files of the dataset are queued."""
+
+    def queue(self, dataset: DatasetId, folder: str, after: str, limit: int) -> list[str]:
+        """The paths queued in one folder that come after this one, in byte order."""
+
+    def enqueue(
+        self, dataset: DatasetId, folder: str, paths: Iterable[str], *, why: str, now: float
+    ) -> None:
+        """Remember that these wait in the queue; those that stand somewhere stay there."""
+
+    def unqueue(self, dataset: DatasetId, folder: str, paths: Iterable[str]) -> None:
+        """Forget that these were queued."""
 
     def read_at(self, dataset: DatasetId, places: Mapping[str, Collection[str]]) -> Record:
         """What is known at or below these paths (by folder), and whatever waits for the portal."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 import structlog
 
 from publisher_daemon.model import (
+    QUEUED,
     Hold,
     Plan,
     ResourceKey,
@@ -45,7 +46,8 @@ def settle_standings(
             continue
         standing = _standing(hold, before, stamps.get(key), run.policy.settings, now)
         current[key] = standing
-        if standing != before:
+        # what is queued is written there already, by the look
+        if standing != before and hold.code != QUEUED:
             fresh.append(standing)
             if before is None or (before.code, before.why) != (hold.code, hold.why):
                 told.append(hold)
@@ -99,7 +101,7 @@ def _stop(
             state = State.HELD if trouble.retry_at is None else State.PENDING
             held[file.key] = Hold(file.key, trouble.code, trouble.why, trouble.retry_at, state)
     for key, hold in held.items():
-        if hold.code == "its_turn":
+        if hold.code in {"its_turn", QUEUED}:
             # what stopped the others stops them too: their turn does not come before
             state = State.HELD if trouble.retry_at is None else State.PENDING
             held[key] = Hold(key, trouble.code, trouble.why, trouble.retry_at, state)

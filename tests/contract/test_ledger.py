@@ -307,6 +307,29 @@ def test_a_person_forces_one_file_or_all_that_failed(ledger: Ledger) -> None:
     assert all(one.forced for one in ledger.read(DATASET).standings.values())
 
 
+def test_what_is_queued_is_read_apart_and_forgotten_unless_it_stands_elsewhere(
+    ledger: Ledger,
+) -> None:
+    ledger.stand([standing()])
+    names = [KEY.path, "a.csv", "a/z.csv", "\udcff.csv"]
+
+    ledger.enqueue(DATASET, KEY.folder, names, why="In order.", now=7.0)
+
+    assert ledger.has_queue(DATASET)
+    assert ledger.queue(DATASET, KEY.folder, "", 2) == ["a.csv", "a/z.csv"]
+    assert ledger.queue(DATASET, KEY.folder, "a/z.csv", 2) == ["\udcff.csv"]
+    assert ledger.read(DATASET, queue=False).standings == {KEY: standing()}
+    queued = ResourceKey(DATASET, KEY.folder, "a/z.csv")
+    assert ledger.read(DATASET).standings[queued].since == 7.0
+    below = ledger.read_at(DATASET, {KEY.folder: ["a", "a.csv"]}).standings
+    assert [key.path for key in below] == ["a.csv"]
+
+    ledger.unqueue(DATASET, KEY.folder, names)
+
+    assert ledger.read(DATASET).standings == {KEY: standing()}
+    assert not ledger.has_queue(DATASET)
+
+
 def test_a_clock_set_back_moves_what_is_waited_for_with_it(ledger: Ledger) -> None:
     attempt = ledger.begin(KEY, "upload", now=5000.0)
     ledger.sent(attempt, now=5001.0)

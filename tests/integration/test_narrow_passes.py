@@ -25,6 +25,7 @@ from publisher_daemon.model import (
     Report,
     ResourceId,
     ResourceKey,
+    Rule,
     Standing,
     State,
     Watch,
@@ -45,9 +46,9 @@ class NeverWhole(Ledger):
         self.stood += 1
         super().stand(standings, cleared)
 
-    def read(self, dataset: DatasetId) -> Record:
+    def read(self, dataset: DatasetId, *, queue: bool = True) -> Record:
         self.whole += 1
-        return super().read(dataset)
+        return super().read(dataset, queue=queue)
 
 
 class Desk:
@@ -164,6 +165,79 @@ def test_of_very_many_files_some_are_read_and_the_others_wait_for_what_stops_tho
         assert {one.code for one in report.standings} == {"portal_unreachable"}
         assert sorted(one.key.path for one in report.standings) == names
         assert len(desk.reconciler._looker._digests) == 2
+
+
+def waiting(desk: Desk) -> dict[str, str]:
+    return {one.key.path: one.code for one in desk.ledger.standings()}
+
+
+@pytest.mark.parametrize("asked", [None, frozenset({""})])
+def test_of_very_many_files_the_first_are_held_and_the_others_queue_in_the_ledger(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, asked: frozenset[str] | None
+) -> None:
+    monkeypatch.setattr("publisher_daemon.reconcile.queueing.AT_A_TIME", 2)
+    desk.watch = replace(desk.watch, quiet=60.0)
+    for number in range(6):
+        (desk.root / f"{number}.csv").write_text("a;b\n")
+    published = ResourceKey(DATASET, "air", "5.csv")
+    desk.ledger.touch(Entry(published, ResourceId("r"), Fingerprint("a" * 40, 4), None))
+    looker = desk.reconciler._looker
+
+    report = desk.reconciler.run(DATASET, Reason.EVENT, [Hint("air", asked)])
+
+    first = dict.fromkeys(("0.csv", "1.csv"), "not_settled")
+    assert waiting(desk) == first | dict.fromkeys(("2.csv", "3.csv", "4.csv", "5.csv"), "queued")
+    assert report.counts == {"pending": 6}
+    assert {key.path for key in looker._memory[DATASET].tracks} == first.keys()
+    # one stands for all in the report: nothing may be withdrawn, it might be there under a new name
+    (one,) = [standing for standing in report.standings if standing.code == "queued"]
+    assert (one.key.path, one.state) == ("2.csv", State.PENDING)
+    assert one.not_before is not None
+    record = desk.ledger.read(DATASET, queue=False)
+    seen = looker.look(desk.reconciler._policy(), record, (), audit=False, once=False)
+    assert published in seen.present
+
+
+def test_what_left_the_queue_is_waited_for_no_more(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("publisher_daemon.reconcile.queueing.AT_A_TIME", 2)
+    monkeypatch.setattr("publisher_daemon.reconcile.queueing._SOME", 2)
+    desk.watch = replace(desk.watch, quiet=60.0)
+    for number in range(9):
+        (desk.root / f"{number}.csv").write_text("a;b\n")
+    everything = [Hint("air")]
+    desk.reconciler.run(DATASET, Reason.RESCAN, everything)
+    since = {one.key.path: one.since for one in desk.ledger.standings()}
+    for gone in ("1.csv", "2.csv", "5.csv", "8.csv"):
+        (desk.root / gone).unlink()
+    (desk.root / "4.csv").replace(desk.root / "4bis.csv")
+
+    desk.reconciler.run(DATASET, Reason.RESCAN, everything)
+
+    first = dict.fromkeys(("0.csv", "3.csv"), "not_settled")
+    assert waiting(desk) == first | dict.fromkeys(("4bis.csv", "6.csv", "7.csv"), "queued")
+    assert {one.key.path: one.since for one in desk.ledger.standings()}["7.csv"] == since["7.csv"]
+
+    desk.ledger.force([ResourceKey(DATASET, "air", "7.csv")])
+    desk.reconciler.run(DATASET, Reason.RESCAN, everything)
+
+    assert waiting(desk)["7.csv"] == "not_settled"  # a person asked for this one
+
+
+def test_what_a_newer_file_decides_is_never_queued(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("publisher_daemon.reconcile.queueing.AT_A_TIME", 2)
+    rule = Rule("mesures_{year}.csv", keep="latest", order=("year",))
+    desk.watch = replace(desk.watch, rules=(rule,), quiet=60.0)
+    for year in range(2020, 2026):
+        (desk.root / f"mesures_{year}.csv").write_text("a;b\n")
+
+    desk.reconciler.run(DATASET, Reason.RESCAN, [Hint("air")])
+
+    assert waiting(desk)["mesures_2025.csv"] == "not_settled"
+    assert set(waiting(desk).values()) == {"not_settled", "superseded"}
 
 
 def test_what_waits_for_a_person_still_does_while_the_portal_is_away(desk: Desk) -> None:
