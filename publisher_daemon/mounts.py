@@ -228,7 +228,7 @@ def below(directory: str) -> frozenset[str]:
     prefix = directory.rstrip("/") + "/"
     try:
         return frozenset(
-            mount.point[len(prefix) :] for mount in mounts() if mount.point.startswith(prefix)
+            mount.point[len(prefix) :] for mount in _kept.table() if mount.point.startswith(prefix)
         )
     except (OSError, ValueError, IndexError):
         return frozenset()

@@ -24,6 +24,7 @@ from publisher_daemon import mounts
 from publisher_daemon.errors import (
     FileUnreadable,
     FolderGone,
+    FolderStalled,
     FolderUnreadable,
     SourceChanged,
 )
@@ -163,12 +164,11 @@ class Folder:
             return False
         digest = hashlib.sha1(usedforsecurity=False)
         try:
-            descriptor = os.open(os.path.join(top, path), _FILE)  # noqa: PTH118 - bytes stay
-            with os.fdopen(descriptor, "rb") as copy:
+            with _opened(os.path.join(top, path)) as descriptor:  # noqa: PTH118 - bytes stay
                 status = os.fstat(descriptor)
                 if not modes.S_ISREG(status.st_mode) or status.st_size != fingerprint.size:
                     return False
-                while block := copy.read(1024 * 1024):
+                while block := os.read(descriptor, 1024 * 1024):
                     digest.update(block)
         except OSError:
             return False
@@ -180,16 +180,19 @@ class Folder:
         One that cannot be read says "?": better too late than too early.
         """
         beside = os.path.join(self._watch.path, f"{path}.publish_after")  # noqa: PTH118 - bytes stay
+
+        def read() -> bytes:
+            with _opened(beside) as descriptor:
+                return os.read(descriptor, 100)
+
         try:
-            descriptor = os.open(beside, _FILE)
+            said = self._patience.call(read)
+        except FolderStalled:
+            return "?"
         except OSError as error:
             absent = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
             return None if error.errno in absent else "?"
-        with os.fdopen(descriptor, "rb") as read:
-            try:
-                return read.read(100).decode("utf-8-sig", "replace").strip() or "?"
-            except OSError:
-                return "?"
+        return said.decode("utf-8-sig", "replace").strip() or "?"
 
     def fingerprint(self, path: str, stamp: Stamp) -> Fingerprint:
         """Read the whole file, checked as ``open`` does; raises SourceChanged, FileUnreadable."""
@@ -214,7 +217,10 @@ class Folder:
 
         def look() -> str:
             with self._presence.open() as root:
-                return mounts.identity(root.descriptor, mounts.mount_of(root.descriptor))
+                try:
+                    return mounts.identity(root.descriptor, mounts.mount_of(root.descriptor))
+                except OSError as error:
+                    raise self._presence.lost(error) from error
 
         return self._patience.call(look)
 
@@ -275,12 +281,12 @@ class Folder:
     def _walking(self, *, completely: bool) -> Iterator[Walk]:
         """A walk of the recognised root, which is still the same one when the walk is over."""
         with self._presence.open() as root:
-            self._presence.recognise(root, completely=completely)
-            if completely:
-                real = os.path.realpath(f"/proc/self/fd/{root.descriptor}")
-                self._mounts = mounts.below(real)
-            walk = Walk(root, self._mounts)
             try:
+                self._presence.recognise(root, completely=completely)
+                if completely:
+                    real = os.path.realpath(f"/proc/self/fd/{root.descriptor}")
+                    self._mounts = mounts.below(real)
+                walk = Walk(root, self._mounts)
                 yield walk
             except OSError as error:
                 raise self._presence.lost(error) from error
@@ -478,3 +484,13 @@ class Folder:
             if error.errno in VANISHED:
                 return None
             raise
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[int]:
+    """A file that lies beside what is published; raises OSError."""
+    descriptor = os.open(path, _FILE)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -62,6 +62,8 @@ _FOR_NOW = frozenset({407, 408, 417, 421, 425})
 _NAME_YOURSELF = "A proxy asks who is there: give `[portal] proxy` its user and password."
 #: a list is read by so many at a time
 _PAGE = 100
+#: a million of anything is in no list of a portal
+_MOST_PAGES = 10_000
 
 
 @dataclass(slots=True)
@@ -129,10 +131,10 @@ class Caller:
         """Every page of a v2 list.
 
         ``next_page`` only says whether there is one: its address is the server's idea of itself,
-        where the key must not follow it.
+        where the key must not follow it. Raises PortalUnreachable when the list does not end.
         """
-        number = 1
-        while True:
+        begun: set[str] = set()
+        for number in range(1, _MOST_PAGES + 1):
             asked = urlencode({**query, "page": number, "page_size": _PAGE})
             page = self.read(f"{path}?{asked}")
             if not (isinstance(page, Mapping) and isinstance(page.get("data"), list)):
@@ -142,7 +144,14 @@ class Caller:
             yield page
             if not page.get("next_page"):
                 return
-            number += 1
+            begins = _identity(page["data"])
+            if begins in begun:
+                break
+            begun.add(begins)
+        raise PortalUnreachable(
+            f"the portal's list at {path} does not end: after page {number} it names a next one",
+            hint=_BETWEEN,
+        )
 
     def parsed(self, answer: Answer) -> Any:
         """The JSON of a read's answer; raises PortalUnreachable when it cannot be parsed."""
@@ -424,3 +433,9 @@ def _key(api_key: str | None) -> str | None:
             hint="It must be the key alone, on one line, as the portal showed it.",
         )
     return key
+
+
+def _identity(listed: list[Any]) -> str:
+    """What a page of a list begins with, to tell it from the others; nothing is a page too."""
+    first = listed[0] if listed else None
+    return str(first.get("id")) if isinstance(first, Mapping) else repr(first)

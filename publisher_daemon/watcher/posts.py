@@ -88,6 +88,9 @@ class Post:
         #: something was mounted: another kind of file system may stand there
         self._unsure = True
         self._mount = mounts.mount_at(self._root)
+        #: where it really is, and what was mounted below it while it was watched
+        self._real = self._root
+        self._covered: frozenset[str] = frozenset()
         self._polls = False
         #: set: the first attempt to watch is over
         self.stands = threading.Event()
@@ -172,6 +175,16 @@ class Post:
         """Whether it lies on another mount than when this was last asked; touches no share."""
         before, self._mount = self._mount, mounts.mount_at(self._root)
         return before != self._mount
+
+    def notice_unmounts(self) -> None:
+        """Doubt the watch when what was mounted below is no more; touches no share.
+
+        What it covered shows again and is not watched; the kernel tells of that only where the
+        file system ends too, not of a bind mount, nor while somebody has a file of it open.
+        """
+        before, self._covered = self._covered, mounts.below(self._real)
+        if before - self._covered:
+            self._note_lost(self._generation, "a file system was unmounted")
 
     def look_again(self) -> None:
         """Tend it now, and find out what kind of file system stands there."""
@@ -362,8 +375,11 @@ class Post:
             what = "is missing" if self._identity is None else "may not be read"
             self._degrade(f"The folder {self._root} {what}.", retry=1.0)
             return
+        self._real = os.path.realpath(self._root)
+        covered = mounts.below(self._real)
         try:
             self._observe(generation)
+            self._covered = covered | mounts.below(self._real)
         except OSError as error:
             self._drop()
             self._degrade(f"The folder cannot be watched: {why_refused(error)}.")

@@ -157,6 +157,7 @@ class Watcher:
         The one at the same place may be another: asked first where it is, then what is there.
         """
         for post in self._posts:
+            post.notice_unmounts()
             if post.has_moved():
                 post.look_again()
             elif not post.is_steady(thoroughly=False):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -31,6 +32,7 @@ from publisher_daemon.folder import Folder, OpenFile
 from publisher_daemon.folder._names import Patterns
 from publisher_daemon.folder._patience import Patience
 from publisher_daemon.model import (
+    Checks,
     DatasetId,
     Entry,
     Fingerprint,
@@ -777,3 +779,42 @@ def test_what_the_system_refuses_is_said_in_words(
     monkeypatch.setattr(os, "preadv", refuse)
     with pytest.raises(FileUnreadable, match=r"a\.csv cannot be read: Input/output error"):
         folder.fingerprint("a.csv", stamp)
+
+
+# ------------------------------------------------------------------- what lies beside, and errors
+
+
+def test_what_cannot_be_read_beside_a_file_holds_it_and_leaves_nothing_open(root: Path) -> None:
+    put(root, "a.csv")
+    (root / "approved").mkdir()
+    for beside in (root / "a.csv.publish_after", root / "approved" / "a.csv"):
+        beside.mkdir()
+    folder = Folder(watch(root, checks=Checks(approvals=str(root / "approved"))))
+    before = os.listdir("/proc/self/fd")
+
+    assert folder.embargo("a.csv") == "?"
+    assert not folder.approved("a.csv", Fingerprint("0" * 40, 5))
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.ESTALE])
+def test_a_file_system_that_cannot_tell_what_it_is_is_unreadable(
+    root: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    put(root, "a.csv")
+    folder = Folder(watch(root))
+
+    def refuse(_descriptor: int, _mount: object) -> str:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr("publisher_daemon.mounts.identity", refuse)
+
+    for look in (
+        folder.presence,
+        lambda: list(folder.scan()),
+        lambda: list(folder.scan(["a.csv"])),
+    ):
+        with pytest.raises(FolderUnreadable):
+            look()
+    folder.recognise("another", lambda: Record({}))
+    assert folder.identity == "another"

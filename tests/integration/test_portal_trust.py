@@ -106,6 +106,16 @@ def test_says_when_to_come_back() -> None:
     assert busy.value.retry_after == 7
 
 
+@pytest.mark.parametrize("data", [[], [{"id": "00000000-0000-4000-8000-000000000000"}]])
+def test_a_list_that_never_ends_is_told(data: list[object]) -> None:
+    page = {"data": data, "total": len(data), "next_page": "https://portal.invalid/?page=1"}
+    with (
+        Scripted(answering("200 OK", json.dumps(page).encode())) as server,
+        pytest.raises(PortalUnreachable, match="does not end: after page 2 "),
+    ):
+        Portal(server.url, KEY).resources(DATASET)
+
+
 def test_a_date_to_come_back_at_is_counted_by_the_portal_s_clock() -> None:
     dates = "Date: Sat, 21 Nov 2015 08:00:00 GMT\r\nRetry-After: Sat, 21 Nov 2015 08:00:07 GMT\r\n"
     script = answering("429 Too Many", b"{}", dates)

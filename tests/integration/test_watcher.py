@@ -262,6 +262,21 @@ def test_notices_a_mount_an_unmount_and_a_lazy_unmount(root: Path) -> None:
             hears_again(heard, root)
 
 
+@pytest.mark.root
+def test_what_a_bind_mount_covered_is_watched_once_it_is_gone(root: Path, tmp_path: Path) -> None:
+    (root / "d").mkdir()
+    (tmp_path / "other").mkdir()
+    mount("--bind", str(tmp_path / "other"), str(root / "d"))
+    try:
+        with watching(root) as (watcher, heard):
+            subprocess.run(["umount", str(root / "d")], check=True)
+            wait_until(partial(_lost_more, watcher, 0), 10, "the unmount is noticed")
+            hears_again(heard, root / "d", "d/after.csv")
+            assert losses(watcher) == 1
+    finally:
+        subprocess.run(["umount", str(root / "d")], check=False, capture_output=True)
+
+
 def test_polls_where_it_is_told_to(root: Path) -> None:
     with watching_polls(root) as (watcher, heard):
         wait_until(lambda: len(heard.wakes) >= 3, 5, "three polls")
