@@ -53,6 +53,12 @@ class Presence:
         #: it is a mount of this very directory, as a sandbox or a container is given one
         self._bound = False
         self.had_files = False
+        #: what stood there before a file system came that has shown no file yet
+        self._before: str | None = None
+
+    def sure(self) -> str | None:
+        """The identity, without one that came late and has shown no file yet."""
+        return self.identity if self.had_files or self._before is None else self._before
 
     @contextmanager
     def open(self) -> Iterator[Root]:
@@ -96,7 +102,13 @@ class Presence:
         real = os.path.realpath(f"/proc/self/fd/{root.descriptor}")
         known = self.identity
         if known is not None and not mounts.same_folder(found, known, real):
-            self._refuse_unless_arrival(found, known, mount)
+            before = self._before
+            if self.had_files or before is None or not mounts.same_folder(found, before, real):
+                self._refuse_unless_arrival(found, known, mount)
+                self._before = before or known
+            else:
+                # what came is gone again, and had nothing: a disk, for a moment, on an empty folder
+                self._before = None
         if self.inode not in {None, inode}:
             if self.had_files and not os.listdir(root.descriptor):  # noqa: PTH208 - a descriptor
                 raise FolderGone(

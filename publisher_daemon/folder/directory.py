@@ -85,6 +85,7 @@ class Folder:
         self._unmarked = []
         found = self._scan_all() if paths is None else self._scan_some(paths)
         while batch := self._patience.call(lambda: list(islice(found, BATCH))):
+            self._presence.had_files = True
             yield from batch
 
     def differences(self, known: Iterator[Known]) -> Iterator[str] | None:
@@ -226,8 +227,11 @@ class Folder:
 
     @property
     def identity(self) -> str | None:
-        """Which folder the last look that went well saw; None before it."""
-        return self._presence.identity
+        """Which folder the last look that went well saw; None before it.
+
+        Not one that came in its place and has shown no file yet: that may go again.
+        """
+        return self._presence.sure()
 
     def expect(self, identity: str | None) -> None:
         """From now on anything but this identity is another folder; None: the next one found."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat as modes
 from collections.abc import Callable, Iterator
@@ -106,10 +107,10 @@ class OpenFile:
 
 def unreadable(path: str, error: OSError) -> FileUnreadable:
     """What to say of a file the system does not let us read."""
-    return FileUnreadable(
-        f"{readable(path)} cannot be read: {error.strerror or error}.",
-        hint="Give the service's user the right to read it; it is tried again by itself.",
-    )
+    hint = "Give the service's user the right to read it; it is tried again by itself."
+    if error.errno not in {errno.EACCES, errno.EPERM}:
+        hint = "See the disk, or the server, that it lies on; it is tried again by itself."
+    return FileUnreadable(f"{readable(path)} cannot be read: {error.strerror or error}.", hint=hint)
 
 
 def why_not(status: os.stat_result) -> str | None:

@@ -553,6 +553,40 @@ def test_a_share_that_comes_late_over_a_mount_is_taken_unless_that_had_files(roo
 
 
 @pytest.mark.root
+def test_what_is_mounted_over_a_folder_hides_also_files_that_were_met_by_name_only(
+    root: Path,
+) -> None:
+    folder = Folder(watch(root))
+    assert paths(folder) == []
+    put(root, "a.csv")
+    assert paths(folder, "a.csv") == ["a.csv"]
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(root)], check=True)
+    try:
+        with pytest.raises(FolderGone, match="Another file system"):
+            paths(folder)
+    finally:
+        subprocess.run(["umount", str(root)], check=True)
+    assert paths(folder) == ["a.csv"]
+
+
+@pytest.mark.root
+def test_a_disk_that_came_over_an_empty_folder_and_showed_nothing_may_go_again(root: Path) -> None:
+    folder = Folder(watch(root))
+    assert paths(folder) == []
+    before = folder.identity
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(root)], check=True)
+    try:
+        assert paths(folder) == []
+        assert folder.identity == before
+    finally:
+        subprocess.run(["umount", str(root)], check=True)
+    put(root, "a.csv")
+
+    assert paths(folder) == ["a.csv"]
+    assert folder.identity == before
+
+
+@pytest.mark.root
 def test_a_folder_moved_behind_the_mount_that_shows_it_is_lost_and_not_emptied(root: Path) -> None:
     # as in a sandbox or a container: the mount follows the directory, not its name
     there, shown = root / "there", root / "shown"
