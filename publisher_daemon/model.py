@@ -133,6 +133,13 @@ class Words:
         title, description, type_, schema = map(said.get, names)
         return cls(title, description, type_, schema, tuple(extras))
 
+    @property
+    def no_more_than_title(self) -> bool:
+        """Whether all but the title is not said."""
+        return (
+            self.description is None and self.type is None and self.schema is None
+        ) and not self.extras
+
     def said(self) -> dict[str, str]:
         """The fields that are said, by name; each of the extras is one."""
         every = (

@@ -39,7 +39,7 @@ class Links:
         return _rows.entry(row, self._start)
 
     def cells(self, entry: Entry) -> tuple[object, ...]:
-        """The columns of ENTRY, of an entry that was met."""
+        """The columns of PLAIN_ENTRY or ENTRY, of an entry that was met."""
         return _rows.entry_cells(entry, self._numbers)
 
     def _start(self, number: int) -> str:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, fields, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,14 @@ _MOST_VALUES = 30_000
 
 #: Parcels this old (in seconds) are of files that are gone; the portal keeps no part so long.
 _LOST_PARCEL = 7 * 86400.0
+#: From so many rows on, they get more memory while they are written.
+_MANY = 1000
 #: REPLACE drops the resource's row of another file too: two files cannot own one resource, so that
 #: one is gone, or was overruled
-_PUT = f"INSERT OR REPLACE INTO entry ({_rows.ENTRY}) VALUES ({_rows.marks(_rows.ENTRY)})"  # noqa: S608 - our own words
+_PUT, _PUT_PLAIN = (
+    f"INSERT OR REPLACE INTO entry ({columns}) VALUES ({_rows.marks(columns)})"  # noqa: S608 - our own words
+    for columns in (_rows.ENTRY, _rows.PLAIN_ENTRY)
+)
 _NOTE = f"INSERT INTO history ({_rows.NOTE}) VALUES ({_rows.marks(_rows.NOTE)})"  # noqa: S608 - our own words
 _THIS_FILE = "dataset=? AND folder=? AND path=?"
 # two statements: for one with OR, SQLite reads all of the folder
@@ -378,7 +384,7 @@ class Ledger:
         """Write the entry, close the attempt, add a history row, clear the file's standing."""
         self._links.meet([entry])
         with self._store.write() as writing:
-            self._put(writing, entry)
+            self._put(writing, [entry])
             _close(writing, attempt)
             _delete(writing, "standing", entry.key)
             writing.do(_UNPARCEL, _parcel_cells(entry))
@@ -392,8 +398,8 @@ class Ledger:
         Each commit waits for the disk; a dataset that is found again has thousands of files.
         """
         self._links.meet(entries)
-        with self._store.write() as writing:
-            writing.each(_PUT, map(self._links.cells, entries))
+        with self._store.write(many=len(entries) >= _MANY) as writing:
+            self._put(writing, entries)
             writing.each(_UNSTAND, (_rows.key_cells(entry.key) for entry in entries))
             writing.each(_UNPARCEL, map(_parcel_cells, entries))
             writing.each(
@@ -411,8 +417,9 @@ class Ledger:
                 ),
             )
 
-    def _put(self, writing: Writing, entry: Entry) -> None:
-        writing.do(_PUT, self._links.cells(entry))
+    def _put(self, writing: Writing, entries: Iterable[Entry]) -> None:
+        for plain, some in groupby(entries, _rows.is_plain):
+            writing.each_as_is(_PUT_PLAIN if plain else _PUT, map(self._links.cells, some))
 
     def close_attempt(
         self,
@@ -469,7 +476,7 @@ class Ledger:
         with self._store.write() as writing:
             _delete(writing, "entry", old)
             _delete(writing, "standing", old)
-            self._put(writing, entry)
+            self._put(writing, [entry])
             path = os.fsencode(old.path).decode(errors="backslashreplace")
             detail = {"old_folder": old.folder, "old_path": path}
             _note(writing, entry, now=now, action="resource.renamed", detail=detail)
@@ -488,8 +495,8 @@ class Ledger:
     def touch(self, *entries: Entry) -> None:
         """Rewrite entries without history."""
         self._links.meet(entries)
-        with self._store.write() as writing:
-            writing.each(_PUT, map(self._links.cells, entries))
+        with self._store.write(many=len(entries) >= _MANY) as writing:
+            self._put(writing, entries)
 
     def stand(self, standings: Iterable[Standing], cleared: Iterable[ResourceKey] = ()) -> None:
         """Remember why these files are not as they should be; forget it for the cleared ones.
