@@ -29,6 +29,9 @@ from publisher_daemon.model import DatasetId, RemoteDataset, RemoteResource
 
 log = structlog.get_logger(__name__)
 
+#: a page that somebody saves each time we look is written after so many looks
+_LOOKS = 3
+
 
 class CataloguePortal(Protocol):
     """The portal, as far as a dataset's page needs it."""
@@ -146,7 +149,7 @@ class Refresher:
     def refresh(self, dataset: DatasetId) -> Refreshed:
         """Write what differs, see that it came out as meant; raises PortalError, LedgerBroken."""
         applied = self._ledger.applied(dataset)
-        current, wanted = self.look(dataset)
+        current, wanted = self._look_closely(dataset, applied)
         done = Refreshed(
             dataset, current.title, wanted.changes, wanted.drifts, wanted.held, shown=current
         )
@@ -175,6 +178,26 @@ class Refresher:
         done = replace(done, problems=_problems(self._portal.resources(dataset)))
         self._tell(dataset, done)
         return done
+
+    def _look_closely(
+        self, dataset: DatasetId, applied: Mapping[str, Any]
+    ) -> tuple[RemoteDataset, MetadataPlan]:
+        """The same as ``look``, of the page as it is just before the write.
+
+        Asking which words the portal knows takes time, in which a colleague may have saved; and
+        what the portal wipes is sent again as it was read.
+        """
+        facts = self._facts(dataset)
+        current = self._portal.dataset(dataset)
+        wanted = self._plan(dataset, applied, current, facts)
+        for _ in range(_LOOKS):
+            if not wanted.changes:
+                break
+            before, current = current, self._portal.dataset(dataset)
+            if current.raw.get("last_modified") == before.raw.get("last_modified"):
+                break
+            wanted = self._plan(dataset, applied, current, facts)
+        return current, wanted
 
     def _write(
         self, dataset: DatasetId, current: RemoteDataset, wanted: MetadataPlan

@@ -338,16 +338,23 @@ def test_a_dataset_that_a_colleague_publishes_is_told(
 # --------------------------------------------------------------------------- colleagues, and us
 
 
-def test_a_colleagues_tags_and_coverage_survive_our_write(producer: Producer, api: Api) -> None:
-    page(producer, 'frequency = "daily"')
-    producer.ask("refresh", code=0)
+def test_a_colleagues_tags_and_coverage_survive_our_write(
+    distant: Producer, api: Api, proxy: Proxy
+) -> None:
     coverage = {"start": "2001-01-01", "end": "2002-02-02"}
-    api.edit_dataset(producer.dataset, tags=["eau", "sol"], temporal_coverage=coverage)
-    page(producer, 'frequency = "weekly"')
+    page(distant, 'frequency = "weekly"')
+    proxy.rule(  # asked between what we read first and what we write
+        "GET .*/frequencies/",
+        times=1,
+        on_request=lambda: api.edit_dataset(
+            distant.dataset, tags=["eau", "sol"], temporal_coverage=coverage
+        ),
+    )
 
-    producer.ask("refresh", code=0)
+    distant.ask("refresh", code=0)
 
-    found = api.dataset(producer.dataset)
+    found = api.dataset(distant.dataset)
+    assert found["frequency"] == "weekly"
     assert found["tags"] == ["eau", "sol"]
     assert {end: day[:10] for end, day in found["temporal_coverage"].items()} == coverage
 
@@ -520,7 +527,7 @@ def test_visits_are_read_where_they_are_counted_and_nothing_else_hangs_on_it(
     # asked while it was there and while it was away; never of a private dataset
     assert len(service.heads) == 2
     assert all("x-api-key" not in head for head in service.heads)
-    assert "in 2026-11: 120 visits, 44 downloads" in shown
+    assert "in 2026-11: visits 120, downloads 44" in shown
     assert [one["month"] for one in view["months"]] == months[::-1][:12]
     assert view["months"][1] == {"month": "2026-10", "visits": 120, "downloads": 0}
 
