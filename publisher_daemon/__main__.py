@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from publisher_daemon.cli import main as _main
-
 
 def main() -> int:
     """Run the command line; returns its exit code."""
-    return _main(sys.argv[1:])
+    try:
+        from publisher_daemon.cli import main as run  # noqa: PLC0415 - Ctrl-C may come while it loads
+
+        return run(sys.argv[1:])
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

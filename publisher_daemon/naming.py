@@ -26,6 +26,12 @@ MAX_TITLE = 350
 #: How extras of a resource begin that no people write: those of the portal's services, and ours.
 NOT_OF_PEOPLE = ("analysis:", "check:", "csv-export:", "validation-report:", "publisher-daemon:")
 
+#: a key of the portal, of its present kind or the one before
+_KEY = re.compile(
+    r"udata_(?=[\w-]*\d)(?=[\w-]*[A-Z])(?=[\w-]*[a-z])[\w-]{40,}"
+    r"|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{16,}",
+    re.ASCII,
+)
 _APOSTROPHES = re.compile(r"['\u2019\u2018`]")
 _NOT_A_NAME = re.compile(r"[^a-z0-9.]+")
 _PART = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -62,6 +68,11 @@ def extension(path: str) -> str | None:
         return None
     last = last.lower()
     return last if re.fullmatch(r"[a-z0-9]+", last) else None
+
+
+def holds_key(path: str) -> bool:
+    """Whether the name holds what looks like a key of the portal; a name is published."""
+    return _KEY.search(path) is not None
 
 
 def portal_name(path: str) -> str:

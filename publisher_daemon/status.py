@@ -76,6 +76,8 @@ class DatasetView:
     next_refresh: float | None = None
     #: why its metadata is not as configured
     refresh_trouble: str | None = None
+    #: when that is tried again by itself
+    refresh_retry_at: float | None = None
     #: what the last refresh learned of it
     facts: DatasetFacts | None = None
 
@@ -89,6 +91,7 @@ class DatasetView:
             "last_refresh": instant(self.last_refresh),
             "next_refresh": instant(self.next_refresh),
             "refresh_trouble": self.refresh_trouble,
+            "refresh_retry_at": instant(self.refresh_retry_at),
             **_learned(self.facts or DatasetFacts(self.dataset)),
             "folders": list(self.folders),
             "files": [file.as_json() for file in self.files],
@@ -151,6 +154,7 @@ def pages(settings: Settings, ledger: Ledger) -> list[dict[str, object]]:
                 "last_refresh": instant(facts.last_refresh),
                 "next_refresh": instant(_next(lane, said, settings, facts, now)),
                 "refresh_trouble": facts.refresh_trouble,
+                "refresh_retry_at": instant(facts.refresh_retry_at),
                 "drifts": list(facts.drifts),
                 "held_fields": list(facts.held_fields),
             }
@@ -293,6 +297,7 @@ def _dataset(  # noqa: PLR0917 - what one view is made of
         ),
         trouble="; ".join(shelf.troubles.values()) or (facts.trouble if facts else None),
         refresh_trouble=facts.refresh_trouble if facts else None,
+        refresh_retry_at=facts.refresh_retry_at if facts else None,
         facts=facts,
         last_refresh=facts.last_refresh if facts else None,
         next_refresh=next_refresh,

@@ -130,7 +130,11 @@ def _rows(  # noqa: PLR0917 - what is compared, and by what
 ) -> Iterator[Finding]:
     if before == 0:
         return
-    change = f"It has {now:,} rows instead of {before:,}"
+    change = (
+        f"It has {now:,} row instead of {before:,}"
+        if now == 1
+        else f"It has {now:,} rows instead of {before:,}"
+    )
     if now == 0:
         # where a person let an empty one through, days without a row are normal life
         level: Level = "warn" if 0 in old.recent else "hold"

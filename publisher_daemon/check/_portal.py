@@ -83,11 +83,14 @@ def _not_reached(trouble: PortalError, url: str, where: str) -> Finding:
     if isinstance(trouble, PortalRefused) and 300 <= (trouble.status or 0) < 400:
         return _elsewhere(trouble, url, where)
     if isinstance(trouble, PortalUnreachable) and not (answered and (trouble.status or 0) < 300):
+        # "<host> does not answer: why": the host is told already
+        told = trouble.message.rpartition(_SILENT)[2]
         return error(
             where,
-            # "<host> does not answer: why": the host is told already
-            f"The portal {url} cannot be reached: {trouble.message.rpartition(_SILENT)[2]}.",
-            trouble.hint or _way(trouble.message),
+            f"The portal {url} cannot be used now: {told}."
+            if answered
+            else f"The portal {url} cannot be reached: {told}.",
+            trouble.hint or _way(trouble),
             "portal.unreachable",
         )
     said = f" ({trouble.message})"
@@ -101,8 +104,13 @@ def _not_reached(trouble: PortalError, url: str, where: str) -> Finding:
     )
 
 
-def _way(message: str) -> str:
-    if "certificate" in message:
+def _way(trouble: PortalError) -> str:
+    if trouble.status is not None:
+        return (
+            "It answers, so the network is well: wait, and run `check` again. If it lasts, ask the "
+            "portal's support."
+        )
+    if "certificate" in trouble.message:
         return "Name your authority's certificates in `[portal] ca_file`."
     return (
         "See whether this machine may go out to that host (firewall; HTTPS_PROXY or "
@@ -251,7 +259,8 @@ def _powers(me: Me, name: str, where: str) -> Iterator[Finding]:
 
 
 def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    # a name like api_key_file stays as it is written
+    return text if "_" in text.partition(" ")[0] else text[:1].upper() + text[1:]
 
 
 def _date(instant: float, *, hours: bool = False) -> str:

@@ -256,8 +256,6 @@ def main(argv: Sequence[str]) -> int:
         return verb(arguments)
     except PublisherError as error:
         return _sorry(error, as_json=arguments.json)
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:
         # whoever read us has seen enough (`| head`); closing stdout again would say so twice
         sys.stderr.close()

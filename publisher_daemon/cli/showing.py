@@ -82,6 +82,7 @@ def show_datasets(views: Sequence[DatasetView], *, ignored: bool) -> None:
             say(f"  ! {view.trouble}")
         if view.refresh_trouble:
             say(f"  ! metadata: {view.refresh_trouble}")
+            _show_next_try(view.refresh_retry_at)
         for folder in view.folders:
             _show_watch(folder)
         if view.last_refresh or view.next_refresh:
@@ -109,7 +110,11 @@ def _show_watch(folder: Mapping[str, object]) -> None:
     line = f"  watching {single_line(str(folder['path']))}: {watch['mode']}, since {watch['since']}"
     say(line)
     if watch["losses"]:
-        say(f"      lost sight {watch['losses']} times, last because {watch['last_loss']}")
+        say(
+            f"      lost sight once, because {watch['last_loss']}"
+            if watch["losses"] == 1
+            else f"      lost sight {watch['losses']} times, last because {watch['last_loss']}"
+        )
     if watch["why"]:
         say(f"      {watch['why']} It is looked at regularly instead; nothing is lost but time.")
 
@@ -121,6 +126,7 @@ def show_pages(pages: Sequence[Mapping[str, object]]) -> None:
         say(f"{page['page']}: {title or name}" + (f"  {page['url']}" if page["url"] else ""))
         if page["refresh_trouble"]:
             say(f"  ! {page['refresh_trouble']}")
+            _show_next_try(page["refresh_retry_at"])
         last, following = page["last_refresh"], page["next_refresh"]
         say(f"  metadata refreshed: {last or 'never'}; next: {following or 'when it changes'}")
         _show_fields(page["drifts"], page["held_fields"])
@@ -155,7 +161,7 @@ def _show_page(facts: DatasetFacts) -> None:
         say(f"  visits: {facts.views or 0}; downloads: {facts.downloads or 0}")
     for counted in facts.months[:2]:
         month, visits, downloads = (counted[key] for key in ("month", "visits", "downloads"))
-        say(f"      in {month}: {visits} visits, {downloads} downloads")
+        say(f"      in {month}: visits {visits}, downloads {downloads}")
     for missing in facts.missing:
         say(f"      to earn a point: {missing}")
     if facts.late:
@@ -182,7 +188,14 @@ def show_file(file: FileView) -> None:
     if file.why:
         say(f"      {file.why}")
         if file.retry_at:
-            say(f"      Next try: {instant(file.retry_at)}")
+            _show_next_try(file.retry_at)
+
+
+def _show_next_try(at: object) -> None:
+    """When it is tried again by itself, if it is."""
+    said = instant(at) if isinstance(at, float) else at
+    if said:
+        say(f"      Next try: {said}")
 
 
 def table(rows: Iterable[Sequence[str]]) -> None:

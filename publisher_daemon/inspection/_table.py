@@ -375,14 +375,19 @@ class Table:
             level: Level = "hold" if odd > max(2, rows * 0.001) else "warn"
             yield Finding(
                 "ragged",
-                f"{odd:,} of its rows do not have {width} columns as the others ({some}).",
+                f"{odd:,} of its rows does not have {width} columns as the others ({some})."
+                if odd == 1
+                else f"{odd:,} of its rows do not have {width} columns as the others ({some}).",
                 level,
             )
         if self._above or notes:
             yield Finding(
                 "notes",
-                f"{self._above + notes:,} lines above its header or below its rows are no part of "
-                "the table: many programs will read them as rows.",
+                "A line above its header or below its rows is no part of the table: many programs "
+                "will read it as a row."
+                if self._above + notes == 1
+                else f"{self._above + notes:,} lines above its header or below its rows are no "
+                "part of the table: many programs will read them as rows.",
                 "warn",
             )
         if rows == 0:

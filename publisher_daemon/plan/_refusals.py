@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 
 from publisher_daemon.model import Policy, ResourceId, SourceFile, Standing
-from publisher_daemon.naming import accepts
+from publisher_daemon.naming import accepts, holds_key
 from publisher_daemon.plan._desk import Desk
 from publisher_daemon.plan._sentences import extension_words, remote_words
 from publisher_daemon.plan._series import same_series
+
+KEY_IN_NAME = (
+    "Its name, or that of its directory, holds what looks like an API key of the portal, and names "
+    "are published. Give it another name; and if it is a key, revoke it on the portal, since "
+    "whoever reads this folder has it."
+)
 
 
 def refuse(desk: Desk) -> None:
@@ -38,6 +44,8 @@ def refuse(desk: Desk) -> None:
             )
         elif not accepts(desk.policy.extensions, file.key.path):
             desk.hold(file.key, "extension_refused", extension_words(file.key.path))
+        elif holds_key(file.key.path):
+            desk.hold(file.key, "key_in_name", KEY_IN_NAME)
         elif standing is not None and _parked(standing, file, desk.policy, desk.now):
             desk.hold(file.key, standing.code, standing.why, standing.not_before, standing.state)
 

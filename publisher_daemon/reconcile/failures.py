@@ -66,7 +66,7 @@ class Failures:
             return StopPass(error.sentence, None, "dataset_refused")
         closed = self._gate.failed(error)
         code = "credential_refused" if closed.credential else "portal_unreachable"
-        return StopPass(closed.why, closed.until, code)
+        return StopPass(closed.sentence, closed.until, code)
 
     def handle(self, run: Pass, action: Action, error: PortalError) -> bool:
         """Turn a refusal or a silence into a standing; True when the portal must be read again."""

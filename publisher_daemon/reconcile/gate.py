@@ -20,10 +20,17 @@ class Closed:
 
     until: float
     why: str
+    #: what to do about it; None: nothing but wait
+    hint: str | None
     credential: bool
     failures: int
     #: since when without a break
     since: float
+
+    @property
+    def sentence(self) -> str:
+        """Why, and what to do."""
+        return f"{self.why}. {self.hint}" if self.hint else self.why
 
 
 class Gate:
@@ -95,7 +102,9 @@ class Gate:
             now = self._clock()
             until = next_try(failures, kind, now, self._jitter(), retry_after=retry_after)
             since = self._closed.since if self._closed else now
-            self._closed = Closed(until or now + 60.0, str(error), credential, failures, since)
+            self._closed = Closed(
+                until or now + 60.0, str(error), error.hint, credential, failures, since
+            )
             self._probing = False
             closed = self._closed
         event = "credential.refused" if credential else "portal.unreachable"
@@ -104,7 +113,7 @@ class Gate:
         log.warning(
             event,
             why=closed.why,
-            hint=error.hint,
+            hint=closed.hint,
             attempt=failures,
             retry_at=closed.until,
             http_status=error.status,

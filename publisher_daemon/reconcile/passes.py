@@ -238,7 +238,7 @@ class Reconciler:
         if closed is None:
             return None
         code = "credential_refused" if closed.credential else "portal_unreachable"
-        return StopPass(closed.why, wait, code)
+        return StopPass(closed.sentence, wait, code)
 
     def _narrowed(
         self, policy: Policy, dataset: DatasetId, hints: Sequence[Hint]

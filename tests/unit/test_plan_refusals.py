@@ -45,6 +45,21 @@ from publisher_daemon.plan import action_key, dataset_trouble
 AIR = RemoteDataset(DATASET, "air", "Air", "https://portal.example/air")
 
 
+@pytest.mark.parametrize("name", ["{}.csv", "dir-{}/a.csv", "a {} b.csv"])
+def test_a_name_that_holds_a_key_of_the_portal_is_not_published(name: str) -> None:
+    for secret in ("udata_" + "aB3_-xYz9Q" * 6 + "abcd", f"eyJ{'a1' * 9}.eyJ{'b2' * 9}.{'c3' * 9}"):
+        decided = decide(source(name.format(secret)))
+
+        assert (kinds(decided), codes(decided)) == ([], ["key_in_name"])
+        assert secret not in decided.holds[0].why
+
+
+def test_a_long_name_that_only_begins_like_a_key_is_published() -> None:
+    name = "udata_statistiques-annuelles-2026-par-commune-et-par-departement.csv"
+
+    assert kinds(decide(source(name))) == ["Upload"]
+
+
 @pytest.mark.parametrize(
     ("trouble", "code"),
     [
