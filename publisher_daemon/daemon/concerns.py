@@ -81,6 +81,9 @@ class Looking:
             if facts.refresh_trouble and closed is None:
                 topic = Topic(Kind.METADATA, dataset)
                 yield Concern(topic, "", facts.refresh_trouble, since, patience, title, page)
+            for item, why in _held(facts):
+                topic = Topic(Kind.METADATA, dataset)
+                yield Concern(topic, item, why, facts.last_refresh or since, 0.0, title, page)
             if facts.late:
                 topic = Topic(Kind.LATE, dataset)
                 yield Concern(topic, "", facts.late, since, 0.0, title, page, repeats=False)
@@ -165,6 +168,15 @@ class Looking:
 _ELSEWHERE = frozenset(
     {"portal_unreachable", "credential_refused", "dataset_refused", "folder_unreadable"}
 )
+
+
+def _held(facts: DatasetFacts) -> Iterator[tuple[str, str]]:
+    """The words of the page and of its resources that wait for a person, and why."""
+    for one in facts.held_fields:
+        yield str(one["field"]), str(one["why"])
+    for one in facts.resource_words:
+        if one["why"]:
+            yield f"{single_line(readable(str(one['path'])))}, {one['field']}", str(one["why"])
 
 
 def _ripe(standing: Standing) -> bool:

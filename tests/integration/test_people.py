@@ -118,6 +118,28 @@ def test_a_dataset_that_is_not_there_is_told_as_such_and_not_as_a_lost_folder(
     assert "Montez" not in body
 
 
+def test_a_word_that_both_changed_is_told_by_mail_and_told_when_it_is_decided(
+    producer: Producer, api: Api
+) -> None:
+    with MailSink() as mail:
+        alerts(producer, mail.address)
+        told, page = producer.more, f'\n[[datasets]]\nid = "{producer.dataset}"\n'
+        producer.more = f'{told}{page}description = "Ours."'
+        producer.once()
+        api.edit_dataset(producer.dataset, description="Theirs.")
+        producer.more = f'{told}{page}description = "Ours anew."'
+        producer.once(code=1)
+
+        ((subject, body),) = mail.texts()
+        assert "is not as configured" in subject
+        assert "description: It was changed both in the configuration and on the portal." in body
+
+        producer.more = f'{told}{page}description = "Theirs."'
+        producer.once()
+
+        assert ["Back to normal" in again for again, _ in mail.texts()[1:]] == [True]
+
+
 def test_what_was_wrong_before_a_start_is_not_told_before_somebody_looked(
     distant: Producer, proxy: Proxy
 ) -> None:
