@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from publisher_daemon.errors import FolderStalled
@@ -64,7 +65,7 @@ class Patience:
     def later(self, function: Callable[[], object]) -> None:
         """Run it when its turn comes, and do not wait."""
         if self._seconds is None:
-            function()
+            _quietly(function)
         else:
             self._post(lambda: _quietly(function))
 
@@ -88,8 +89,6 @@ class Patience:
 
 
 def _quietly(function: Callable[[], object]) -> None:
-    """Close what a stalled share left open; there is nobody left to tell."""
-    try:
+    """Close what was only read; what goes wrong there loses nothing, and nobody is left to tell."""
+    with suppress(OSError):
         function()
-    except OSError:
-        return

@@ -12,6 +12,7 @@ import structlog
 
 from publisher_daemon import mounts
 from publisher_daemon.errors import FolderGone, FolderUnreadable
+from publisher_daemon.folder.source import let_go
 from publisher_daemon.model import Watch
 from publisher_daemon.naming import readable
 
@@ -56,6 +57,10 @@ class Presence:
         #: what stood there before a file system came that has shown no file yet
         self._before: str | None = None
 
+    def expect(self, identity: str | None) -> None:
+        """Believe nothing but this from now on, whatever the last look saw; None: the next one."""
+        self.identity, self.inode, self._before = identity, None, None
+
     def sure(self) -> str | None:
         """The identity, without one that came late and has shown no file yet."""
         return self.identity if self.had_files or self._before is None else self._before
@@ -74,7 +79,7 @@ class Presence:
                 raise self.lost(error) from error
             yield Root(descriptor, status.st_dev, status.st_ino)
         finally:
-            os.close(descriptor)
+            let_go(descriptor)
 
     def lost(self, error: OSError) -> FolderUnreadable:
         """What to say when the system refuses the folder."""

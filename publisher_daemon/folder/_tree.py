@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from publisher_daemon import mounts
 from publisher_daemon.folder._names import Patterns
 from publisher_daemon.folder._root import VANISHED, Root
-from publisher_daemon.folder.source import why_not
+from publisher_daemon.folder.source import let_go, why_not
 from publisher_daemon.model import Watch
 from publisher_daemon.naming import is_ignored, readable
 
@@ -81,7 +81,7 @@ class Walk:
             if not mounts.same(descriptor, self.root.descriptor):
                 return True
         finally:
-            os.close(descriptor)
+            let_go(descriptor)
         self.devices.add(status.st_dev)
         return False
 
@@ -145,7 +145,7 @@ class Tree:
         try:
             yield self.closed(walk, path, os.fstat(descriptor)) or descriptor
         finally:
-            os.close(descriptor)
+            let_go(descriptor)
 
     def closed(self, walk: Walk, path: str, status: os.stat_result | None = None) -> str | None:
         """Why a directory is not entered; None when it is."""
@@ -210,14 +210,14 @@ class Tree:
                     yield None
                     return
                 below = os.open(part, DIRECTORY, dir_fd=descriptor)
-                os.close(descriptor)
+                let_go(descriptor)
                 descriptor = below
                 if self.closed(walk, at, os.fstat(descriptor)) is not None:
                     yield None
                     return
             yield descriptor
         finally:
-            os.close(descriptor)
+            let_go(descriptor)
 
 
 _NOTHING = os.stat_result([0] * 10)

@@ -34,7 +34,7 @@ from publisher_daemon.folder._lease import Writer, writer_of
 from publisher_daemon.folder._patience import Patience
 from publisher_daemon.folder._root import VANISHED, Presence, Root
 from publisher_daemon.folder._tree import DIRECTORY, SHARE_LOST, Found, Tree, Walk
-from publisher_daemon.folder.source import OpenFile, stamp_of, unreadable, why_not
+from publisher_daemon.folder.source import OpenFile, let_go, stamp_of, unreadable, why_not
 from publisher_daemon.model import Fingerprint, Known, Record, ResourceKey, Sighting, Stamp, Watch
 from publisher_daemon.naming import is_ignored, readable
 
@@ -235,7 +235,7 @@ class Folder:
 
     def expect(self, identity: str | None) -> None:
         """From now on anything but this identity is another folder; None: the next one found."""
-        self._presence.identity = identity
+        self._presence.expect(identity)
 
     def recognise(self, kept: str | None, record: Callable[[], Record]) -> None:
         """Expect the folder that was there last time, so that an empty mount point is not it.
@@ -246,20 +246,22 @@ class Folder:
         if kept is None:
             return
         real = self._path
-        try:
+        found: str | None = None
+        with suppress(FolderUnreadable):
             found = self.presence()
             real = self._patience.call(lambda: os.path.realpath(self._path))
-        except FolderUnreadable:
-            found = kept
-        if not mounts.same_folder(found, kept, real):
-            known = {
-                entry.key.path: entry.stamp
-                for entry in record().entries.values()
-                if entry.key.folder == self._watch.name
-            }
+        if found is not None and mounts.same_folder(found, kept, real):
+            self.expect(kept)
+            return
+        ours = [
+            entry for entry in record().entries.values() if entry.key.folder == self._watch.name
+        ]
+        if found is not None:
+            known = {entry.key.path: entry.stamp for entry in ours}
             if not known or self._holds_one_of(known):
                 return
         self.expect(kept)
+        self._presence.had_files = any(entry.gone_since is None for entry in ours)
 
     def _holds_one_of(self, known: Mapping[str, Stamp | None]) -> bool:
         try:
@@ -376,7 +378,7 @@ class Folder:
         try:
             yield from self._below(walk, descriptor, f"{path}/")
         finally:
-            os.close(descriptor)
+            let_go(descriptor)
 
     def _below(self, walk: Walk, descriptor: int, prefix: str) -> Iterator[Sighting]:
         """Everything below an open directory, each file asked who writes to it."""
@@ -406,7 +408,7 @@ class Folder:
             found = Found(found.path, status, None, found.arrived, found.linked)
             writer = Writer.UNKNOWN if self._remote else writer_of(descriptor)
         finally:
-            os.close(descriptor)
+            let_go(descriptor)
         writing = found.linked or writer is Writer.SOMEBODY
         return self._sighting(found, writing=writing, lease=writer is not Writer.UNKNOWN)
 
@@ -454,7 +456,7 @@ class Folder:
             try:
                 self._admit(descriptor, root, path, stamp)
             except BaseException:
-                os.close(descriptor)
+                let_go(descriptor)
                 raise
             return descriptor
 
@@ -497,4 +499,4 @@ def _opened(path: str) -> Iterator[int]:
     try:
         yield descriptor
     finally:
-        os.close(descriptor)
+        let_go(descriptor)

@@ -6,6 +6,7 @@ import errno
 import os
 import stat as modes
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 
 from publisher_daemon.errors import FileUnreadable, FolderStalled, SourceChanged
@@ -111,6 +112,12 @@ def unreadable(path: str, error: OSError) -> FileUnreadable:
     if error.errno not in {errno.EACCES, errno.EPERM}:
         hint = "See the disk, or the server, that it lies on; it is tried again by itself."
     return FileUnreadable(f"{readable(path)} cannot be read: {error.strerror or error}.", hint=hint)
+
+
+def let_go(descriptor: int) -> None:
+    """Close what was only read: a file system may fail even there, and nothing is lost by it."""
+    with suppress(OSError):
+        os.close(descriptor)
 
 
 def why_not(status: os.stat_result) -> str | None:

@@ -570,6 +570,29 @@ def test_what_is_mounted_over_a_folder_hides_also_files_that_were_met_by_name_on
 
 
 @pytest.mark.root
+@pytest.mark.parametrize("other", [(), ("b.csv",)])
+def test_what_is_mounted_over_a_folder_at_a_restart_is_not_that_folder(
+    root: Path, other: tuple[str, ...]
+) -> None:
+    put(root, "a.csv")
+    before = Folder(watch(root))
+    (seen,) = before.scan()
+    entry = Entry(seen.key, ResourceId("r"), Fingerprint("0" * 40, 5), seen.stamp)
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(root)], check=True)
+    try:
+        put(root, *other)
+        after = Folder(watch(root))
+        after.recognise(before.identity, lambda: Record(entries={entry.key: entry}))
+
+        for asked in ((), ("a.csv",), ("b.csv",)):
+            with pytest.raises(FolderGone, match="Another file system"):
+                paths(after, *asked)
+    finally:
+        subprocess.run(["umount", str(root)], check=True)
+    assert paths(after) == ["a.csv"]
+
+
+@pytest.mark.root
 def test_a_disk_that_came_over_an_empty_folder_and_showed_nothing_may_go_again(root: Path) -> None:
     folder = Folder(watch(root))
     assert paths(folder) == []
