@@ -17,6 +17,8 @@ from publisher_daemon.profile import RECENT, Column, Finding, Level, Profile
 #: Fresh data (its dates all moved on) may have far fewer rows than the day before, down to this
 #: share of what is otherwise asked: Sundays, holidays.
 FRESH = 0.4
+#: Below this many rows, one day may well have a tenth of another's.
+SMALL = 100
 #: Below this many rows on either side, shares mean nothing.
 FEW = 20
 #: Below this many rows, a table is a beginning or a trial: its columns may still change.
@@ -63,9 +65,12 @@ def judge(
     What was published last without a row tells nothing: then it is the last that had some.
     """
     old = _with_rows(old)
+    first = {"exchanged"} if old is None and old_size is None else set[str]()
     asked = {"secret": checks.secrets, "schema": checks.schema, "schema_column": checks.schema}
     found = [
-        replace(finding, level="warn") if asked.get(finding.code) == "warn" else finding
+        replace(finding, level="warn" if asked.get(finding.code) == "warn" else "hold")
+        if asked.get(finding.code) == "warn" or finding.code in first
+        else finding
         for finding in new.findings
         if asked.get(finding.code) != "off"
     ]
@@ -143,10 +148,11 @@ def _rows(  # noqa: PLR0917 - what is compared, and by what
     lost = 1 - now / before
     allowed = checks.fewer_rows
     if _is_fresh(new, old):
-        allowed = 1 - (1 - allowed) * FRESH
+        allowed = 1 - (1 - allowed) * (FRESH if before >= SMALL else FRESH / 2)
     # what went out before with so few rows is normal life
     usual = min((rows for rows in old.recent if rows > 0), default=before)
-    least = min(usual * (1 - checks.fewer_rows / 2), usual - 2 * usual**0.5)
+    room = checks.fewer_rows / (2 if usual >= SMALL else 1)
+    least = min(usual * (1 - room), usual - 2 * usual**0.5)
     ordinary = now >= least and bool(old.recent) and not _goes_back(new, old, today)
     # small numbers vary much by chance
     beyond = before >= FEW and before - now > 4 * before**0.5 and not ordinary
@@ -184,6 +190,8 @@ def _sizes(new: Profile, before: int) -> Iterator[Finding]:
 def _columns(new: Profile, old: Profile, checks: Checks) -> Iterator[Finding]:
     if checks.columns == "off" or not old.rows:
         return  # a line without rows may be anything, and no header
+    if new.rows == 0 and new.kind != "table":
+        return  # without a feature or an object there are no names
     # a line or two, or a mere list, has no structure that others rely on
     slight_table = max(old.rows, *old.recent, 0) < FEW_LINES or len(old.columns) == 1
     level: Level = "warn" if slight_table else checks.columns
@@ -326,6 +334,11 @@ def _amounts(new: Column, old: Column, level: Level, where: str) -> Iterator[Fin
     said = f"{where} the middle value is now {middle:g} instead of {was_middle:g}"
     if new.kind == "integer" and old.fractions > MOST and times > MARK_LOST:
         yield Finding("amounts", f"{said}: the decimals have become whole numbers.", level)
+    elif old.kind == "integer" and new.fractions > MOST and abs(times) < 1 / OTHER_UNIT:
+        why = f"{said}: are columns exchanged?"
+        if 700 < 1 / abs(times) < 1400:
+            why = f"{said}: signs between thousands (12,345) now read as those of decimals."
+        yield Finding("amounts", why, level)
     elif abs(times) > OTHER_UNIT or abs(times) < 1 / OTHER_UNIT:
         if old.kind != "integer":
             yield Finding("amounts", f"{said}: another unit?", level)
@@ -343,9 +356,7 @@ def _dates(new: Profile, old: Profile, today: str | None) -> Iterator[Finding]:
     stale = _is_stale(new, known, today)
     for column in new.columns:
         before = known.get(column.name)
-        if before is None or not {column.kind, before.kind} <= _DATES:
-            continue
-        if None in {column.least, column.greatest, before.least, before.greatest}:
+        if before is None or not _are_dates(column, before):
             continue
         first, last = str(column.least), str(column.greatest)
         was_first, was_last = str(before.least), str(before.greatest)
@@ -371,7 +382,7 @@ def _is_stale(new: Profile, known: Mapping[str, Column], today: str | None) -> b
         before = known.get(column.name)
         if column.greatest is None or before is None or before.greatest is None:
             continue
-        if {column.kind, before.kind} <= _DATES and max(column.blank, before.blank) < MOST:
+        if _are_dates(column, before) and max(column.blank, before.blank) < MOST:
             if today is not None and before.greatest[:10] > today:
                 return False
             back.append(_days(before.greatest) - _days(column.greatest))
@@ -448,24 +459,35 @@ def _writing(new: Profile, old: Profile) -> Iterator[Finding]:
 
 def _is_fresh(new: Profile, old: Profile) -> bool:
     """Whether its dates moved on: not the old data cut short, but those of another period."""
-    known = _known(new, old)
-    for column in new.columns:
-        before = known.get(column.name)
-        if before is None or not {column.kind, before.kind} <= _DATES:
-            continue
-        if column.least and before.least and column.least > before.least:
-            return (column.greatest or "") >= (before.greatest or "")
-    return False
+    return any(
+        str(column.least) > str(before.least) and str(column.greatest) >= str(before.greatest)
+        for column, before in _dated(new, old)
+    )
 
 
 def _goes_back(new: Profile, old: Profile, today: str | None) -> bool:
-    """Whether the days of a column end before those that are published do, and those are past."""
+    """Whether days end before those that are published do, and those are past; and none move on."""
+    ends = [(str(column.greatest)[:10], str(was.greatest)[:10]) for column, was in _dated(new, old)]
+    # days of birth end where they happen to
+    return any(last < was <= (today or was)[:10] for last, was in ends) and not any(
+        last > was for last, was in ends
+    )
+
+
+def _dated(new: Profile, old: Profile) -> Iterator[tuple[Column, Column]]:
+    """The columns of dates, with what they are in what is published."""
     known = _known(new, old)
-    return any(
-        before.greatest is not None
-        and (column.greatest or "")[:10] < before.greatest[:10] <= (today or before.greatest)[:10]
-        for column in new.columns
-        if (before := known.get(column.name)) is not None and {column.kind, before.kind} <= _DATES
+    for column in new.columns:
+        before = known.get(column.name)
+        if before is not None and _are_dates(column, before):
+            yield column, before
+
+
+def _are_dates(*columns: Column) -> bool:
+    """Whether these hold dates; whole numbers may be some (20261121)."""
+    return all(
+        column.kind in _DATES | {"integer"} and None not in {column.least, column.greatest}
+        for column in columns
     )
 
 

@@ -14,6 +14,10 @@ from publisher_daemon.profile import Column, Finding, Profile
 
 #: Names of columns are gathered from this many objects.
 NAMED = 2000
+#: Coordinates as large as this are those of a projection.
+PROJECTED = 1000
+#: Where France lies when longitude and latitude are exchanged.
+EXCHANGED = ((41.0, 51.6), (-5.6, 9.9))
 #: WGS 84 in degrees, with a little room for rounding.
 LONGITUDE, LATITUDE = 180.0001, 90.0001
 
@@ -108,7 +112,7 @@ class _Shape:
         self.names: dict[str, int] = {}
         self.type: str | None = None
         self.error = False
-        self.outside = 0
+        self.outside = self.impossible = 0
         self.box: tuple[tuple[float, float], tuple[float, float]] | None = None
 
     def walk(self) -> Generator[None, tuple[str, Any], None]:  # noqa: C901, PLR0912 - one case an event
@@ -163,6 +167,8 @@ class _Shape:
     def _place(self, x: float, y: float) -> None:
         if abs(x) > LONGITUDE or abs(y) > LATITUDE:
             self.outside += 1
+            # projections count in metres; no convention knows such degrees
+            self.impossible += LATITUDE < abs(y) < PROJECTED > abs(x)
         if self.box is None:
             self.box = ((x, x), (y, y))
             return
@@ -182,6 +188,24 @@ class _Shape:
                     "not_geojson",
                     f"It is valid JSON and no GeoJSON: its “type” is {what}, not "
                     "“FeatureCollection”.",
+                )
+            ]
+        if self.impossible:
+            why = (
+                f"{self.impossible:,} of its positions are nowhere: no latitude is beyond 90 "
+                "degrees."
+            )
+            return [Finding("coordinates", why)]
+        if self.box and all(
+            least >= low and greatest <= high
+            for (least, greatest), (low, high) in zip(self.box, EXCHANGED, strict=True)
+        ):
+            return [
+                Finding(
+                    "exchanged",
+                    "Its places lie in Somalia and the sea beside it; with longitude and latitude "
+                    "exchanged, they would lie in France: GeoJSON wants the longitude first.",
+                    "warn",
                 )
             ]
         if self.outside:

@@ -21,6 +21,7 @@ from publisher_daemon.inspection._opening import (
     rows_of,
 )
 from publisher_daemon.inspection._quotes import Quotes
+from publisher_daemon.inspection._secrets import keeper_of
 from publisher_daemon.inspection._signs import failure
 from publisher_daemon.inspection._values import Values, looks_like_data
 from publisher_daemon.inspection._writing import Writing
@@ -70,6 +71,9 @@ class Table:
         self._writing = Writing()
         self._quotes = Quotes(";")
         self._columns: list[Values] = []
+        #: columns of passwords and keys by their names, and the first of which one was met
+        self._keepers: dict[int, re.Pattern[str]] = {}
+        self._kept: int | None = None
         self._delete = self._delete_all = b""
         self._taken = 0
         #: what is left of a row that is as wide as it should be; and with its end as it stands
@@ -129,6 +133,8 @@ class Table:
         delimiter = found.delimiter or ";"
         self._quotes = Quotes(delimiter)
         self._columns = [Values() for _ in range(min(found.width, MOST_COLUMNS))]
+        keepers = enumerate(map(keeper_of, found.header))
+        self._keepers = {place: like for place, like in keepers if like is not None}
         keep = {ord(delimiter), *b'"\n\r\0'}
         self._delete = bytes(code for code in range(128) if code not in keep)
         self._delete_all = self._delete + HIGH
@@ -290,6 +296,9 @@ class Table:
                 self._remembered.add(known)
         for values, cell in zip(self._columns, row, strict=False):
             values.note(cell)
+        for place, like in self._keepers.items():
+            if self._kept is None and like.fullmatch(row[place].strip()):
+                self._kept = place
 
     # -------------------------------------------------------------------------------- the end
 
@@ -309,6 +318,13 @@ class Table:
             findings.append(Finding("merge_markers", why))
         if self._following is not None and not self._text:
             findings += self._following.findings()
+        if self._kept is not None:
+            why = (
+                f"Its column “{header[self._kept]}” seems to contain passwords or keys. Once "
+                "published they must be taken as known to everybody: leave it out, and replace "
+                "them where they are used."
+            )
+            findings.append(Finding("secret", why))
         columns = tuple(
             values.column(name) for name, values in zip(header, self._columns, strict=False)
         )

@@ -22,6 +22,10 @@ _KINDS = (
         r"(?:0?[1-9]|[12]\d|3[01])/(?:0?[1-9]|1[0-2])/(?:(?:19|20|21)\d\d|\d\d)(?:[T ][\d:.]+)?"
     )),
 )  # fmt: skip
+#: Dates as registers write them: 20261121, and with the hour and the minute.
+_COMPACT = re.compile(
+    r"(?:19|20|21)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-4])?(?:[0-5]\d)?"
+)
 NUMBERS = ("integer", "decimal", "decimal_comma", "exponent")
 #: What programs write where they have nothing to write.
 _NOTHING = frozenset({"null", "none", "nan", "undefined", "nil", "(null)", "<null>"})
@@ -35,13 +39,13 @@ class Values:
     """What one column showed so far."""
 
     __slots__ = (
-        "_apart", "_blank", "_codes", "_first", "_fractions", "_greatest", "_kinds", "_least",
-        "_nothing", "_numbers", "_same", "_seen",
+        "_apart", "_blank", "_codes", "_compact", "_first", "_fractions", "_greatest", "_kinds",
+        "_least", "_nothing", "_numbers", "_same", "_seen",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._kinds: Counter[str] = Counter()
-        self._blank = self._codes = self._nothing = self._fractions = self._seen = 0
+        self._blank = self._codes = self._compact = self._nothing = self._fractions = self._seen = 0
         self._least: str | None = None
         self._greatest: str | None = None
         self._first: str | None = None
@@ -66,15 +70,20 @@ class Values:
         elif kind == "text":
             self._nothing += text.lower() in _NOTHING
         else:
-            day = text[:19] if kind == "date" else _iso(text)
-            if self._least is None or day < self._least:
-                self._least = day
-            if self._greatest is None or day > self._greatest:
-                self._greatest = day
+            self._day(text[:19] if kind == "date" else _iso(text))
+
+    def _day(self, day: str) -> None:
+        if self._least is None or day < self._least:
+            self._least = day
+        if self._greatest is None or day > self._greatest:
+            self._greatest = day
 
     def _number(self, kind: str, text: str) -> None:
-        if kind == "integer" and len(text) > 1 and text[0] == "0":
-            self._codes += 1
+        if kind == "integer":
+            self._codes += len(text) > 1 and text[0] == "0"
+            if self._compact == self._seen and _COMPACT.fullmatch(text):
+                self._compact += 1
+                self._day(f"{text[:4]}-{text[4:6]}-{text[6:8]}" + f"T{text[8:]}" * (len(text) > 8))
         if kind in {"decimal", "decimal_comma"} and text.rstrip("0")[-1] not in ".,":
             self._fractions += 1
         self._seen += 1
@@ -99,7 +108,7 @@ class Values:
         if kind in {"decimal", "decimal_comma", "exponent"}:
             other = {"decimal": "decimal_comma", "decimal_comma": "decimal"}.get(kind, "")
             times = numbers - kinds[other]
-        dated = kind in {"date", "date_fr"}
+        dated = kind in {"date", "date_fr"} or (kind == "integer" and self._compact == seen)
         sizes = sorted(self._numbers) if numbers > seen / 2 else []
         return Column(
             name,

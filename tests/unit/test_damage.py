@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from collections.abc import Callable
@@ -127,6 +128,13 @@ DAMAGES = {
     "a private key": (f"{GOOD}{BEGIN}\n".encode(), "secret"),
     "a private key in UTF-16": (f"{GOOD}{BEGIN}\n".encode("utf-16"), "secret"),
     "an API token": (GOOD.replace('"dit ""provisoire"""', token(), 1).encode(), "secret"),
+    "tokens in a column of tokens": (
+        with_column(GOOD, 5, lambda _: "4f9a" * 8).replace("remarque", "api_key", 1).encode(),
+        "secret",
+    ),
+    "a key in a link": (
+        f"{GOOD}x;https://api.example.fr/v1?api_key={'4f9a' * 8}\n".encode(), "secret"
+    ),
     "the portal's own API key": (f"{GOOD}cle;udata_{'Zz-9' * 16}\n".encode(), "secret"),
     "the export twice, without its header again": (TEXT + TEXT.split(b"\n", 1)[1], "rows_twice"),
     "every row twice": (doubled(GOOD).encode(), "rows_twice"),
@@ -474,6 +482,77 @@ def test_the_names_of_the_columns_are_told_with_what_became_of_them() -> None:
     found = verdict(GOOD.replace("code_insee", "code_commune", 1).encode())
 
     assert "“code_insee” is now called “code_commune”" in found.sentence()
+
+
+def test_signs_between_thousands_and_columns_that_are_exchanged_are_told_apart() -> None:
+    counted = with_column(GOOD, 4, lambda number: f"{len(number) * 7919 + 1234}").encode()
+    signed = with_column(counted.decode(), 4, lambda number: f'"{int(number):,}"'.strip('"'))
+    other = with_column(counted.decode(), 4, lambda number: f"{int(number) / 3e6:.3f}")
+
+    assert "signs between thousands" in verdict(signed.encode(), counted).sentence()
+    assert "are columns exchanged?" in verdict(other.encode(), counted).sentence()
+
+
+def test_dates_without_signs_are_dates() -> None:
+    compact = with_column(GOOD, 0, lambda day: day.replace("-", ""))
+    last_year = with_column(compact, 0, lambda day: f"{int(day) - 10000}")
+    tomorrow = with_column(compact, 0, lambda day: f"{int(day) + 10000}")
+
+    assert codes(verdict(last_year.encode(), compact.encode())) == {"dates_back"}
+    assert "the last is 2025-" in verdict(last_year.encode(), compact.encode()).sentence()
+    # of another period, a third of the rows may be normal
+    assert codes(verdict(lines(tomorrow, 0, 3300).encode(), compact.encode())) == set()
+    assert codes(verdict(lines(compact, 0, 3300).encode(), compact.encode())) == {"fewer_rows"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.txt", b'DB_HOST=x\nDB_PASSWORD="hunter 2 secret"\n'),
+        ("a.yml", b"db:\n  password: hunter2secret\n"),
+        ("a.txt", b"[db]\npassword = hunter2secret\n"),
+        ("a.json", b'{"db": {"host": "x", "password": "hunter2secret"}}'),
+        ("a.txt", b"-----BEGIN PGP " + b"PRIVATE KEY BLOCK-----\n"),
+        ("a.csv", b"nom;mot_de_passe\n" + b"jean;hunter2\n" * 9),
+    ],
+)
+def test_passwords_and_keys_are_seen_however_they_are_written(name: str, content: bytes) -> None:
+    assert "secret" in codes(verdict(content, None, name))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", b'{"properties": {"password": {"type": "string"}, "api_key": "required"}}'),
+        ("a.txt", b"password: required\nsecret = ${SECRET}\nThe token: a word.\n"),
+        ("a.csv", b"phrase;token;pos\n" + b"12;anticonstitutionnellement;ADV\n" * 9),
+        ("a.csv", b"site;mot_de_passe\n" + b"mairie;oui\ngare;non\nparc;\n"),
+        ("a.csv", b"nom;lien\n" + b"a;https://example.fr/p?token=abc&page=2\n" * 9),
+    ],
+)
+def test_what_only_speaks_of_passwords_goes(name: str, content: bytes) -> None:
+    assert "secret" not in codes(verdict(content, None, name))
+
+
+def test_places_that_cannot_be_are_held_and_exchanged_ones_the_first_time() -> None:
+    def made(x: float, y: float) -> bytes:
+        points = [{"type": "Feature", "properties": {"n": n},
+                   "geometry": {"type": "Point", "coordinates": [x + n / 1e4, y]}}
+                  for n in range(30)]  # fmt: skip
+        return json.dumps({"type": "FeatureCollection", "features": points}).encode()
+
+    assert codes(verdict(made(4.8, 145.0), None, "a.geojson")) == {"coordinates"}
+    assert codes(verdict(made(45.7, 4.8), None, "a.geojson")) == {"exchanged"}
+    assert codes(verdict(made(45.7, 4.8), made(45.7, 4.8), "a.geojson")) == set()
+    assert codes(verdict(made(4.8, 45.7), None, "a.geojson")) == set()
+    # Lambert 93 is said, not held
+    assert codes(verdict(made(842000.0, 6519000.0), None, "a.geojson")) == set()
+
+
+def test_a_map_without_a_feature_lacks_no_columns() -> None:
+    full, none = features(), b'{"type": "FeatureCollection", "features": []}'
+
+    assert codes(verdict(none, full, "a.geojson")) == {"emptied"}
 
 
 def test_the_secret_itself_is_never_told() -> None:
