@@ -283,7 +283,7 @@ class Looker:
 
     def _scan(
         self, look: _Look, watch: Watch, folder: Folder, paths: frozenset[str] | None
-    ) -> tuple[set[ResourceKey], list[_Candidate], list[tuple[Sighting, Entry]]]:
+    ) -> tuple[set[ResourceKey], list[_Candidate], list[Entry]]:
         """What is there, what of it differs from the ledger, and what does not if that is asked.
 
         Of very many that differ only the first: a pass's own look at everything queues the others,
@@ -293,7 +293,7 @@ class Looker:
         queue = Queue(self._ledger, watch, self._clock()) if whole else None
         seen: set[ResourceKey] = set()
         differ: list[_Candidate] = []
-        same: list[tuple[Sighting, Entry]] = []
+        same: list[Entry] = []
         places = 0
         for sighting in folder.scan(paths):
             key = sighting.key
@@ -316,7 +316,7 @@ class Looker:
                 enough = paths is None or len(differ) >= TOGETHER
                 differ.append((watch, key, None if enough else sighting))
             elif look.audit and entry is not None:
-                same.append((sighting, entry))
+                same.append(entry)
             seen.add(key)
             if queue is not None:
                 queue.meet(key.path, differs=differs)
@@ -377,8 +377,9 @@ class Looker:
         self._roll_back_gone(look)
         if look.audit:
             look.files.extend(
-                self._source(look, sighting, entry.fingerprint)
-                for sighting, entry in look.unchanged
+                self._source(look, Sighting(entry.key, entry.stamp), entry.fingerprint)
+                for entry in look.unchanged
+                if entry.stamp is not None  # as it was seen: they are the same
             )
 
     def _asked(self, watch: Watch, candidates: Iterable[_Candidate]) -> Iterator[list[Sighting]]:
@@ -597,7 +598,7 @@ class _Look:
     audit: bool
     all_at_once: bool = False
     candidates: list[_Candidate] = field(default_factory=list)
-    unchanged: list[tuple[Sighting, Entry]] = field(default_factory=list)
+    unchanged: list[Entry] = field(default_factory=list)
     files: list[SourceFile] = field(default_factory=list)
     present: set[ResourceKey] = field(default_factory=set)
     complete: set[str] = field(default_factory=set)

@@ -71,10 +71,23 @@ class Errands:
             return self._todo.popleft() if self._todo else None
 
 
+class _Hearing:
+    """How one queue is heard; another one that gets its number has its own."""
+
+    __slots__ = ("hear", "under_way")
+
+    def __init__(self, hear: Callable[[], None]) -> None:
+        self.hear = hear
+        self.under_way = False
+
+
 class Listener:
     """Waits for all the kernel's queues; a queue with something in it is heard by an errand.
 
-    It is asked for again only when that errand is over: one queue is never heard by two.
+    It is asked for again only when that errand is over: one queue is never heard by two. What epoll
+    tells is only the number of a queue, which may have been closed since and be another's now: so
+    whether somebody hears is noted here. A queue that is heard in vain costs nothing, and one that
+    is not heard because somebody is at it is told of again when it is asked for again.
     """
 
     def __init__(self, errands: Errands) -> None:
@@ -83,18 +96,18 @@ class Listener:
         self._end = os.eventfd(0, os.EFD_CLOEXEC)
         self._queues.register(self._end, select.EPOLLIN)
         self._lock = threading.Lock()
-        self._hearers: dict[int, Callable[[], None]] = {}
+        self._hearings: dict[int, _Hearing] = {}
 
     def add(self, queue: int, hear: Callable[[], None]) -> None:
         """Call ``hear`` whenever there is something in this queue (a file descriptor)."""
         with self._lock:
-            self._hearers[queue] = hear
+            self._hearings[queue] = _Hearing(hear)
             self._queues.register(queue, select.EPOLLIN | select.EPOLLONESHOT)
 
     def drop(self, queue: int) -> None:
         """Forget it, before it is closed."""
         with self._lock, suppress(OSError):
-            if self._hearers.pop(queue, None) is not None:
+            if self._hearings.pop(queue, None) is not None:
                 self._queues.unregister(queue)
 
     def listen(self) -> None:
@@ -103,9 +116,7 @@ class Listener:
             for queue, _ in self._queues.poll():
                 if queue == self._end:
                     return
-                hear = self._hearers.get(queue)
-                if hear is not None:
-                    self._errands.run(partial(self._hear, queue, hear))
+                self._told(queue)
 
     def close(self) -> None:
         """End ``listen``."""
@@ -114,13 +125,22 @@ class Listener:
     def forget(self) -> None:
         """Give back what it holds, once ``listen`` has ended."""
         with self._lock:
-            self._hearers.clear()
+            self._hearings.clear()
             self._queues.close()
             os.close(self._end)
 
-    def _hear(self, queue: int, hear: Callable[[], None]) -> None:
-        hear()
+    def _told(self, queue: int) -> None:
+        with self._lock:
+            hearing = self._hearings.get(queue)
+            if hearing is None or hearing.under_way:
+                return
+            hearing.under_way = True
+        self._errands.run(partial(self._hear, queue, hearing))
+
+    def _hear(self, queue: int, hearing: _Hearing) -> None:
+        hearing.hear()
         # a queue that was closed meanwhile is no longer among those waited for
         with self._lock, suppress(OSError):
-            if self._hearers.get(queue) is hear:
+            hearing.under_way = False
+            if self._hearings.get(queue) is hearing:
                 self._queues.modify(queue, select.EPOLLIN | select.EPOLLONESHOT)

@@ -72,3 +72,44 @@ def test_one_queue_is_never_heard_by_two_and_never_forgotten() -> None:
     os.close(ours)
     os.close(theirs)
     assert (read, most) == (500, 1)
+
+
+def test_what_was_told_of_a_closed_queue_gives_the_next_of_its_number_no_second_hearer() -> None:
+    errands = Errands("errand", lambda: None)
+    listener = Listener(errands)
+    queue, theirs = os.pipe()
+    listener.add(queue, lambda: None)
+    os.write(theirs, b".")
+    ((told, _),) = listener._queues.poll(5)  # and before anybody hears it, the queue is another one
+    listener.drop(queue)
+    ours, theirs_too = os.pipe()
+    os.dup2(ours, queue)
+    go_on, lock = threading.Semaphore(0), threading.Lock()
+    hearings, at_it, most = 0, 0, 0
+
+    def hear() -> None:
+        nonlocal hearings, at_it, most
+        with lock:
+            hearings, at_it = hearings + 1, at_it + 1
+            most = max(most, at_it)
+        go_on.acquire(timeout=5)
+        with lock:
+            at_it -= 1
+
+    listener.add(queue, hear)
+    listener._told(told)
+    wait_until(lambda: hearings == 1, 5, "it is heard for what was told of the other one")
+    os.write(theirs_too, b".")
+    ((told, _),) = listener._queues.poll(5)
+    listener._told(told)
+    go_on.release()
+    wait_until(lambda: bool(listener._queues.poll(0)), 5, "what came meanwhile is told of again")
+    listener._told(queue)
+    wait_until(lambda: hearings == 2, 5, "and heard")
+    go_on.release()
+
+    errands.close(time.monotonic() + 5)
+    listener.forget()
+    for descriptor in (queue, theirs, ours, theirs_too):
+        os.close(descriptor)
+    assert (hearings, most) == (2, 1)
