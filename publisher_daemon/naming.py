@@ -47,6 +47,8 @@ def readable(path: str) -> str:
 
     For people and for the portal; never for opening the file.
     """
+    if path.isascii() and path.isprintable():
+        return path
     clean = "".join(
         f"%{ord(char) - 0xDC00:02X}" if 0xDC80 <= ord(char) <= 0xDCFF else char for char in path
     )

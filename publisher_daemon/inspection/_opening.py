@@ -116,7 +116,7 @@ def _delimiter_of(text: str) -> tuple[str, list[list[str]]]:
     """The delimiter that cuts most rows into the same number of columns, and the first rows."""
     best: tuple[float, int, str, list[list[str]]] = (0.0, 1, "", [])
     head = "\n".join(text.split("\n", 200)[:200])
-    for delimiter in DELIMITERS:
+    for delimiter in filter(head.__contains__, DELIMITERS):
         try:
             rows = [row for row in rows_of(head, delimiter) if row]
         except csv.Error:

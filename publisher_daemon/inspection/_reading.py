@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from typing import Protocol
 
@@ -42,6 +43,12 @@ class _Look(Protocol):
     def feed(self, block: bytes) -> bool: ...
 
     def profile(self) -> Profile: ...
+
+
+class _Hash(Protocol):
+    """What the bytes go into."""
+
+    def update(self, data: memoryview, /) -> None: ...
 
 
 class _Nothing:
@@ -123,20 +130,9 @@ def inspect(
     hidden = Secrets(source.size)
     head, is_text = b"", False
     is_large = source.size > LARGE
-    stretches = source.blocks(max(1, min(AHEAD * (1 + is_large), source.size)))
     step = QUICK if is_large else BLOCK
-
-    def read_on() -> memoryview | None:
-        stretch = next(stretches, None)
-        if stretch is not None:
-            digest.update(stretch)
-        return stretch
-
-    # reading and hashing let go of the interpreter: they are a stretch ahead of the look
-    with ThreadPoolExecutor(1) as beside:
-        ahead = beside.submit(read_on)
-        while (stretch := ahead.result()) is not None:
-            ahead = beside.submit(read_on)
+    with closing(_hashed(source, digest, AHEAD * (1 + is_large))) as stretches:
+        for stretch in stretches:
             for at in range(0, len(stretch), step):
                 block = bytes(stretch[at : at + step])
                 if look is None:
@@ -156,6 +152,29 @@ def inspect(
         Fingerprint(digest.hexdigest(), source.size),
         replace(found, findings=ours),
     )
+
+
+def _hashed(source: Positioned, digest: _Hash, size: int) -> Generator[memoryview, None, None]:
+    """The bytes, in stretches of that size; each is hashed before it is given."""
+    stretches = source.blocks(max(1, min(size, source.size)))
+
+    def read_on() -> memoryview | None:
+        stretch = next(stretches, None)
+        if stretch is not None:
+            digest.update(stretch)
+        return stretch
+
+    if source.size <= size:
+        # of one stretch there is nothing to be ahead of: a thread takes longer than a small file
+        while (stretch := read_on()) is not None:
+            yield stretch
+        return
+    # reading and hashing let go of the interpreter: they are a stretch ahead of the look
+    with ThreadPoolExecutor(1) as beside:
+        ahead = beside.submit(read_on)
+        while (stretch := ahead.result()) is not None:
+            ahead = beside.submit(read_on)
+            yield stretch
 
 
 def _is_moot(findings: list[Finding]) -> bool:

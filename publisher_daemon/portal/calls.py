@@ -51,7 +51,9 @@ _NETWORK = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 _BLOCK = 65536
 #: an answer of the API larger than this is not one: 100,000 resources are some 85 MB
 _MAX_ANSWER = 512 * 2**20
-_KEPT_BODY = 4096
+#: of an answer's text: how much is kept, and how much looked at for that; a list has a hundred
+#: times as much
+_KEPT_BODY, _LOOKED_AT = 4096, 16384
 #: of an exchange's headers: how many, and how long each may be
 _KEPT_HEADERS, _KEPT_VALUE = 50, 1000
 _HIDDEN = "***"
@@ -395,11 +397,18 @@ class Caller:
             exchange,
             status=response.status_code,
             answer_headers=self._headers(response.headers),
-            # redacted before it is cut: a cut key would not be recognised
-            answer_body=self._redacted(content.decode("utf-8", "replace"))[:_KEPT_BODY],
+            answer_body=self._beginning(content),
             # old servers said "None" when they had none (portal-facts §11.7)
             sentry_id=None if sentry_id in {"", "None"} else sentry_id,
         )
+
+    def _beginning(self, content: bytes) -> str:
+        """What is kept of an answer: redacted before it is cut, as a cut key is not recognised."""
+        text = self._redacted(content[:_LOOKED_AT].decode("utf-8", "replace"))
+        if len(content) > _LOOKED_AT and len(text) < _LOOKED_AT // 2:
+            # there was so much to take out that the cut came near
+            text = self._redacted(content.decode("utf-8", "replace"))
+        return text[:_KEPT_BODY]
 
     def _headers(self, headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
         return tuple(

@@ -230,6 +230,19 @@ def test_the_key_is_hidden_in_everything_kept_for_people() -> None:
     assert "s3cret" not in repr(told)
 
 
+def test_no_cut_leaves_a_part_of_the_key() -> None:
+    # what is taken out makes the text shorter, and brings the cut into what is kept
+    with (
+        Scripted(answering("500 Oops", b"!" + KEY.encode() * 5000)) as server,
+        pytest.raises(PortalUnreachable) as failed,
+    ):
+        read(Portal(server.url, KEY))
+
+    kept = failed.value.exchange
+    assert kept is not None
+    assert set(kept.answer_body) == {"!", "*"}
+
+
 def test_a_long_answer_is_kept_in_part() -> None:
     headers = f"X-Sentry-ID: {KEY}{'s' * 9000}\r\n" + f"X-Long: {'y' * 9000}\r\n" * 80
     script = answering("500 Oops", b"x" * 100_000, headers)
