@@ -55,7 +55,7 @@ ship: $(READY)  ## boot servers and containers, install what we ship, and see it
 	@$(BIN)/python deploy/sandbox --install-only
 	@$(BIN)/python -m pytest -p no:randomly tests/ship $(ARGS)
 
-bench: $(READY)  ## speed and memory beside curl and others, into docs/performance.md (ARGS=--short: a minute)
+bench: $(READY)  ## speed and memory beside curl and others, into docs/performance.md (ARGS=--short: a minute; --long: all)
 	@cd tests && $(abspath $(BIN))/python -m bench $(ARGS)
 
 lock:  ## choose the newest versions allowed again, with their hashes (needs uv)

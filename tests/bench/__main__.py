@@ -1,6 +1,7 @@
 """Measures ours beside what users would pick instead: ``make bench`` (ARGS='--short').
 
-Prints the table; a whole run writes it to docs/performance.md. Ends with 1, and says which rows,
+Prints the table; a whole run writes it to docs/performance.md, and what only a long one measures
+(``--long``) stands there by hand. Ends with 1, and says which rows,
 when a ratio falls short of its goal.
 """
 
@@ -15,9 +16,11 @@ from pathlib import Path
 
 from bench import ROOT, machine
 from bench.measures import MEASURES
-from bench.table import Effort, Row
+from bench.table import FORMS, Effort, Form, Row
 
 PAGE = ROOT / "docs" / "performance.md"
+#: What comes from here on is written by hand, and a run leaves it as it is.
+_APART = "\n## Measured apart\n"
 
 _HEAD = """\
 # Performance, beside what users would pick
@@ -31,14 +34,20 @@ machine. A goal that is missed makes `make bench` fail.
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--short", action="store_true", help="a minute at most; writes no page")
+    parser.add_argument(
+        "--long",
+        action="store_true",
+        help="all that can be measured, however long it takes; writes no page",
+    )
     parser.add_argument("--only", metavar="NAME", choices=[each.name for each in MEASURES],
                         action="append", help="this measure alone; writes no page")  # fmt: skip
     asked = parser.parse_args(arguments)
+    form: Form = "short" if asked.short else "long" if asked.long else "whole"
     chosen = [
         each
         for each in MEASURES
         if (asked.only and each.name in asked.only)
-        or (not asked.only and not (asked.short and each.whole_only))
+        or (not asked.only and FORMS.index(each.form) <= FORMS.index(form))
     ]
     about, began = machine.description(), time.monotonic()
     tables: list[tuple[str, list[Row], float]] = []
@@ -46,13 +55,14 @@ def main(arguments: list[str] | None = None) -> int:
         for measure in chosen:
             print(f"{measure.name}…", file=sys.stderr, flush=True)
             since = time.monotonic()
-            rows = list(measure.run(Effort(short=asked.short, directory=Path(directory))))
+            rows = list(measure.run(Effort(form, Path(directory))))
             tables.append((measure.title, rows, time.monotonic() - since))
     took = time.monotonic() - began
     page = _page(about, took, tables)
     print(page)
-    if not asked.short and not asked.only:
-        PAGE.write_text(page, encoding="utf-8")
+    if form == "whole" and not asked.only:
+        _, apart, rest = PAGE.read_text(encoding="utf-8").partition(_APART)
+        PAGE.write_text(page + apart + rest, encoding="utf-8")
     missed = [row for _, rows, _ in tables for row in rows if row.short]
     for row in missed:
         print(f"FALLS SHORT: {row.name}: {row.ratio:.2f}, wanted {row.goal}", file=sys.stderr)

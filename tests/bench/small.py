@@ -52,8 +52,8 @@ class _Took:
 
 def to_a_portal(effort: Effort) -> Iterator[Row]:
     """New files to one dataset and to many, and into one that holds some already."""
-    # more would only measure the portal, whose writes take longer with each resource
-    files = effort.choose(100, 40)
+    # more would mostly measure the portal, whose writes take longer with each resource
+    files = effort.choose(100, 40, long=1000)
     client = _client(effort.directory / "client")
     with Sandbox() as sandbox:
         yield from _beside_others(effort, sandbox, files, client)

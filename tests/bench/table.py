@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -52,15 +53,27 @@ class Row:
         return self.goal is not None and not self.goal.reached(self.ratio)
 
 
+#: A minute at most; ten minutes at most; as long as it takes. Each has what the one before has.
+FORMS = ("short", "whole", "long")
+Form = Literal["short", "whole", "long"]
+
+
 @dataclass(frozen=True)
 class Effort:
-    """How much work a run may be: the whole (10 minutes at most) or the short form (60 s)."""
+    """How much work a run may be."""
 
-    short: bool
+    form: Form
     #: for files; removed at the end
     directory: Path
 
-    def choose(self, whole: int, short: int) -> int:
+    @property
+    def short(self) -> bool:
+        """Whether it may take a minute only."""
+        return self.form == "short"
+
+    def choose(self, whole: int, short: int, long: int | None = None) -> int:
+        if self.form == "long" and long is not None:
+            return long
         return short if self.short else whole
 
 
@@ -71,8 +84,8 @@ class Measure:
     name: str
     title: str
     run: Callable[[Effort], Iterable[Row]]
-    #: too long for the short form
-    whole_only: bool = False
+    #: the least form that it is in
+    form: Form = "short"
 
 
 def in_turns(rounds: int, sides: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
