@@ -164,14 +164,6 @@ class Ledger:
         )
         return bool(waits)
 
-    def has_queue(self, dataset: DatasetId) -> bool:
-        """Whether files of the dataset are queued."""
-        ((has,),) = self._store.rows(
-            "SELECT EXISTS (SELECT 1 FROM standing WHERE dataset=? AND code=? AND NOT forced)",
-            (_rows.packed(dataset), QUEUED),
-        )
-        return bool(has)
-
     def queue(self, dataset: DatasetId, folder: str, after: str, limit: int) -> list[str]:
         """The paths queued in one folder that come after this one, in byte order."""
         rows = self._store.rows(

@@ -245,7 +245,10 @@ class Reconciler:
     ) -> tuple[Hint, ...] | None:
         """What differs, where all of a folder is to be looked at; None when that is not so."""
         whole = not hints or any(hint.paths is None for hint in hints)
-        if not (whole and policy.watches) or self._ledger.has_queue(dataset):
+        if not (whole and policy.watches):
+            return None
+        # only a look at everything meets what is queued
+        if any(self._ledger.queue(dataset, watch.name, "", 1) for watch in policy.watches):
             return None
         return self._looker.narrow(policy, hints, partial(self._ledger.known, dataset))
 

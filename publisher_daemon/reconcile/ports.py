@@ -213,9 +213,6 @@ class Ledger(Protocol):
     def read(self, dataset: DatasetId, *, queue: bool = True) -> Record:
         """All that is known of one dataset; without the files that are queued if so asked."""
 
-    def has_queue(self, dataset: DatasetId) -> bool:
-        """Whether files of the dataset are queued."""
-
     def queue(self, dataset: DatasetId, folder: str, after: str, limit: int) -> list[str]:
         """The paths queued in one folder that come after this one, in byte order."""
 

@@ -315,7 +315,6 @@ def test_what_is_queued_is_read_apart_and_forgotten_unless_it_stands_elsewhere(
 
     ledger.enqueue(DATASET, KEY.folder, names, why="In order.", now=7.0)
 
-    assert ledger.has_queue(DATASET)
     assert ledger.queue(DATASET, KEY.folder, "", 2) == ["a.csv", "a/z.csv"]
     assert ledger.queue(DATASET, KEY.folder, "a/z.csv", 2) == ["\udcff.csv"]
     assert ledger.read(DATASET, queue=False).standings == {KEY: standing()}
@@ -327,7 +326,7 @@ def test_what_is_queued_is_read_apart_and_forgotten_unless_it_stands_elsewhere(
     ledger.unqueue(DATASET, KEY.folder, names)
 
     assert ledger.read(DATASET).standings == {KEY: standing()}
-    assert not ledger.has_queue(DATASET)
+    assert ledger.queue(DATASET, KEY.folder, "", 2) == []
 
 
 def test_a_clock_set_back_moves_what_is_waited_for_with_it(ledger: Ledger) -> None:

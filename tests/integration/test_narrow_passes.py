@@ -224,6 +224,11 @@ def test_what_left_the_queue_is_waited_for_no_more(
 
     assert waiting(desk)["7.csv"] == "not_settled"  # a person asked for this one
 
+    # of a folder that is watched no more the queue makes no look at everything necessary
+    desk.ledger.enqueue(DATASET, "formerly", ["a.csv"], why="", now=1.0)
+    desk.ledger.unqueue(DATASET, "air", waiting(desk))
+    assert desk.reconciler._narrowed(desk.reconciler._policy(), DATASET, everything) is not None
+
 
 def test_what_a_newer_file_decides_is_never_queued(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
