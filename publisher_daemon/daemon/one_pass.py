@@ -12,6 +12,7 @@ from publisher_daemon.config import Settings
 from publisher_daemon.daemon.office import Office, build, make_pass, metrics_of, on_signals
 from publisher_daemon.daemon.opening import open_ledger
 from publisher_daemon.daemon.progress import ProgressTeller
+from publisher_daemon.daemon.pruning import prune
 from publisher_daemon.daemon.telling import Teller
 from publisher_daemon.errors import LedgerBroken
 from publisher_daemon.model import QUEUED, DatasetId, Reason, Report, State
@@ -56,6 +57,8 @@ def once(
         )
         teller.round()
         teller.answer()
+        if not stop.is_set():
+            prune(settings, ledger)
         return _verdict(office, reports, stopped=stop.is_set() or bool(troubles))
 
 

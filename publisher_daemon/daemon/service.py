@@ -21,8 +21,9 @@ from publisher_daemon.daemon.office import (
     on_signals,
 )
 from publisher_daemon.daemon.one_pass import OK, SOMETHING_WRONG
-from publisher_daemon.daemon.opening import open_ledger, open_versions
+from publisher_daemon.daemon.opening import open_ledger
 from publisher_daemon.daemon.progress import ProgressTeller
+from publisher_daemon.daemon.pruning import prune
 from publisher_daemon.daemon.signs import Signs
 from publisher_daemon.daemon.telling import Teller
 from publisher_daemon.errors import (
@@ -46,10 +47,8 @@ log = structlog.get_logger(__name__)
 
 #: What reading two clocks, and seconds since 1970 in a float, may take off an instant.
 ROUNDED = 0.0001
-#: How often old history is looked for, in seconds, and how many rows go at once (milliseconds).
-PRUNE_EVERY, PRUNE_ROWS = 24 * 3600.0, 250
-#: The same of what bytes held: each time every file is looked at, so more at once.
-PRUNE_PROFILES = 10_000
+#: How often old history is looked for, in seconds.
+PRUNE_EVERY = 24 * 3600.0
 #: How often the supervisor looks at its threads and at what the command line asks, in seconds.
 TICK = 1.0
 #: A worker without work says this often that it is alive, in seconds.
@@ -312,13 +311,7 @@ class Daemon:
         """Drop what is too old: once a day, a few rows a tick, so that nobody waits."""
         if time.monotonic() < self._prune_at:
             return
-        before = time.time() - settings.daemon.keep_history
-        more = (
-            self._ledger.prune(before, PRUNE_ROWS) == PRUNE_ROWS
-            or self._ledger.prune_profiles(before, PRUNE_PROFILES) == PRUNE_PROFILES
-        )
-        if not more:
-            open_versions(settings).prune(self._ledger.published)
+        more = prune(settings, self._ledger)
         self._prune_at = time.monotonic() + (0 if more else PRUNE_EVERY)
 
     def _take_requests(self, office: Office, lanes: Wakeups) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.table import Effort, Row, at_most, median_of, ratio_of, seconds
 from publisher_daemon import log
-from publisher_daemon.daemon.service import PRUNE_ROWS
+from publisher_daemon.daemon.pruning import ROWS
 from publisher_daemon.folder import Folder
 from publisher_daemon.ledger import Ledger
 from publisher_daemon.model import (
@@ -116,7 +116,7 @@ def _forgotten(ledger: Ledger, rows: int) -> Row:
     longest, dropped = 0.0, 1
     while dropped:
         began = time.perf_counter()
-        dropped = ledger.prune(2.0, PRUNE_ROWS)
+        dropped = ledger.prune(2.0, ROWS)
         longest = max(longest, time.perf_counter() - began)
     return Row(f"{rows:,} old rows of history forgotten: the longest pause beside what it may be",
                f"{longest * 1000:.0f} ms", f"{PAUSE * 1000:.0f} ms", longest / PAUSE,

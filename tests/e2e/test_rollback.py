@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from hashlib import sha1
 
 import pytest
@@ -56,6 +57,13 @@ def test_a_version_is_named_by_its_sha1_or_by_a_day(replaced: Producer, api: Api
     refused = replaced.call("rollback", "a.csv", "--to", "1999-12-31")
     assert refused.returncode == 1
     assert "previous" in refused.stderr
+
+    # too old, and no longer on the portal: one run of `once` drops it, as a day of the service does
+    for kept in (replaced.state / "versions").glob("??/*.z"):
+        os.utime(kept, (0, 0))
+    replaced.once()
+    gone = {row["sha1"]: row["kept"] for row in replaced.ask("history", "a.csv")["history"]}
+    assert (gone[sha1(OLD).hexdigest()], gone[sha1(NEW).hexdigest()]) == (False, True)
 
 
 def test_a_withdrawn_file_comes_back_and_stays(producer: Producer, api: Api) -> None:

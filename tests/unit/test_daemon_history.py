@@ -8,7 +8,7 @@ from pathlib import Path
 
 from publisher_daemon.config import load
 from publisher_daemon.daemon import Daemon
-from publisher_daemon.daemon.service import PRUNE_ROWS
+from publisher_daemon.daemon.pruning import ROWS
 from publisher_daemon.ledger import Ledger
 from publisher_daemon.model import DatasetId, ResourceKey
 
@@ -31,7 +31,7 @@ def test_old_history_goes_in_batches_and_then_once_a_day(tmp_path: Path) -> None
                 "INSERT INTO history (at, dataset, folder, path, action, detail) "
                 "VALUES (?, '', '', ?, '', '{}')"
             )
-            writing.each(row, [(now - 31 * DAY, b"") for _ in range(PRUNE_ROWS + 1)])
+            writing.each(row, [(now - 31 * DAY, b"") for _ in range(ROWS + 1)])
         ledger.forget(KEY, now=now - 29 * DAY, action="resource.forgotten")
 
         service._prune(settings)
