@@ -58,8 +58,11 @@ class Presence:
         self._before: str | None = None
 
     def expect(self, identity: str | None) -> None:
-        """Believe nothing but this from now on, whatever the last look saw; None: the next one."""
-        self.identity, self.inode, self._before = identity, None, None
+        """Believe nothing but this file system from now on; None: that of the next look."""
+        self.identity, self._before = identity, None
+        if identity is not None:
+            # a look that asked what stands there may have met another one
+            self.inode = None
 
     def sure(self) -> str | None:
         """The identity, without one that came late and has shown no file yet."""
