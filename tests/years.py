@@ -15,7 +15,8 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from publications import COMMUNES, compressed, look, workbook_of, zipped
 
@@ -347,6 +348,49 @@ def inventory(rng: random.Random) -> Files:
         yield ("id;commune;ouverture;remarque\n" + "\n".join(rows) + "\n").encode()
 
 
+def deaths(rng: random.Random) -> Files:
+    """Those of the month so far, as INSEE writes them: dates without signs, days of birth too."""
+    rows: Rows = []
+    for day in days():
+        rows = rows if day.day > 1 else []
+        rows.extend(
+            (f"DUPONT*JEAN {rng.randrange(99)}/", rng.randrange(1, 3),
+             f"19{rng.randrange(20, 99)}0101", rng.choice(COMMUNES)[0], f"{day:%Y%m%d}")
+            for _ in range(rng.randrange(15, 40))
+        )  # fmt: skip
+        yield table(("nomprenom", "sexe", "datenaiss", "lieu", "datedeces"), rows).encode()
+
+
+def counted(rng: random.Random) -> Files:
+    """Bicycles by the hour of one day, in local time: 23 hours in March, 25 in October."""
+    zone = ZoneInfo("Europe/Paris")
+    for day in days():
+        at, end = (
+            datetime.combine(one, time(), zone).astimezone(UTC) for one in (day, day + timedelta(1))
+        )
+        rows: Rows = []
+        while at < end:
+            rows.extend(
+                (f"10000{n}", int(rng.gammavariate(2, 20) * season(day)),
+                 at.astimezone(zone).isoformat())
+                for n in range(6)
+            )  # fmt: skip
+            at += timedelta(hours=1)
+        yield table(("compteur", "passages", "date"), rows).encode("utf-8-sig")
+
+
+def roadworks(rng: random.Random) -> Files:
+    """The map of what goes on now: on some days nothing."""
+    for day in days():
+        found = [
+            {"type": "Feature", "properties": {"fin": f"{day + timedelta(9)}"},
+             "geometry": {"type": "LineString",
+                          "coordinates": [[4.8 + rng.random() / 9, 45.7], [4.81, 45.71]]}}
+            for _ in range(max(0, int(rng.gauss(8, 5))))
+        ]  # fmt: skip
+        yield json.dumps({"type": "FeatureCollection", "features": found}).encode()
+
+
 @dataclass(frozen=True)
 class Series:
     """A kind of healthy files, and how often it may ask a person in a year."""
@@ -365,7 +409,8 @@ SERIES = {
         Series(snow, asks=2), Series(prices), Series(indicator), Series(grows_columns),
         Series(packed, "conso.csv.gz"), Series(timetable, "gtfs.zip"), Series(french, "f.tsv"),
         Series(outage, asks=1), Series(air_quality), Series(counters), Series(inventory),
-        Series(works), Series(since_january, asks=1),
+        Series(works), Series(since_january, asks=1), Series(deaths, asks=1), Series(counted),
+        Series(roadworks, "chantiers.geojson", asks=2),
     )
 }  # fmt: skip
 
@@ -415,9 +460,12 @@ class Sheet:
 
     @classmethod
     def of(cls, content: bytes, series: str) -> Sheet:
-        encoding = {"budget": "cp1252", "french": "utf-16", "seasonal": "utf-8-sig"}.get(
-            series, "utf-8"
-        )
+        encoding = {
+            "budget": "cp1252",
+            "french": "utf-16",
+            "seasonal": "utf-8-sig",
+            "counted": "utf-8-sig",
+        }.get(series, "utf-8")
         text = content.decode(encoding)
         delimiter = max(";,\t", key=text.partition("\n")[0].count)
         header, *rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
@@ -535,7 +583,11 @@ def damages(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 #: What is an accident elsewhere and an ordinary day here.
-NORMAL = {("register", "only its header"), ("register", "three in a hundred of its rows")}
+NORMAL = {
+    ("register", "only its header"),
+    ("register", "three in a hundred of its rows"),
+    ("works", "three in a hundred of its rows"),
+}
 
 
 def main() -> int:
