@@ -145,7 +145,7 @@ def _documentation(tree: ast.AST) -> Iterator[ast.AST]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
             first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr):
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 yield first.value
 
 
@@ -256,6 +256,23 @@ PYTHON = (
 )
 
 
+def _sentence(text: str) -> Iterator[str]:
+    """The text, when it is one of two words or more that people read."""
+    text = LEAD.sub("", text)
+    plain = re.sub(r"\{\w*\}", "", text)
+    if len(WORD.findall(plain)) >= 2 and " " in plain and not SILENT.search(text):
+        yield text
+
+
+def _inside(node: ast.expr) -> Iterator[str]:
+    """The texts that the expressions of an f-string may be: ``{day or 'not known yet'}``."""
+    for hole in ast.walk(node):
+        if isinstance(hole, ast.FormattedValue) and isinstance(hole.value, ast.BoolOp | ast.IfExp):
+            for said in ast.walk(hole.value):
+                if isinstance(said, ast.Constant) and isinstance(said.value, str):
+                    yield said.value
+
+
 def _spoken(tree: ast.AST) -> Iterator[str]:
     skipped = {id(node) for node in _documentation(tree)}
     for node in ast.walk(tree):
@@ -266,10 +283,9 @@ def _spoken(tree: ast.AST) -> Iterator[str]:
         if made and not isinstance(node, ast.IfExp):
             skipped.update(id(inner) for inner in ast.walk(node) if inner is not node)
             for pieces in made:
-                text = LEAD.sub("", _template(pieces))
-                plain = re.sub(r"\{\w*\}", "", text)
-                if len(WORD.findall(plain)) >= 2 and " " in plain and not SILENT.search(text):
-                    yield text
+                yield from _sentence(_template(pieces))
+            for inner in _inside(node):
+                yield from _sentence(inner)
 
 
 # -------------------------------------------------------------------------------------- the tool

@@ -183,6 +183,9 @@ def do_explain(arguments: argparse.Namespace) -> int:
     return 1 if str(file.state) in {"held", "failed"} else 0
 
 
+ONCE_OVER = "Once that is over, it goes by itself."
+
+
 def _explanation(key: ResourceKey, file: FileView, view: DatasetView | None) -> list[str]:
     """What is so, and what would change it."""
     where = f"the dataset “{view.title}” ({key.dataset})" if view and view.title else key.dataset
@@ -206,7 +209,9 @@ def _explanation(key: ResourceKey, file: FileView, view: DatasetView | None) -> 
     if file.code == "waits_for_marker":
         sentences = ["Write that marker once the file is complete: it is then published at once."]
     if view is not None and view.trouble:
-        sentences = [f"The whole dataset waits: {view.trouble}", *sentences]
+        # what the file itself would wait for says nothing while its dataset waits
+        after = [ONCE_OVER] if str(file.state) == "pending" else sentences
+        sentences = [f"The whole dataset waits: {view.trouble}", *after]
     return sentences
 
 

@@ -87,7 +87,7 @@ def show_datasets(views: Sequence[DatasetView], *, ignored: bool) -> None:
             _show_watch(folder)
         if view.last_refresh or view.next_refresh:
             last, following = instant(view.last_refresh), instant(view.next_refresh)
-            say(f"  metadata refreshed: {last or 'never'}; next: {following or 'when it changes'}")
+            _show_times(last, following)
         if view.facts is not None:
             _show_page(view.facts)
         for file in view.files:
@@ -128,8 +128,14 @@ def show_pages(pages: Sequence[Mapping[str, object]]) -> None:
             say(f"  ! {page['refresh_trouble']}")
             _show_next_try(page["refresh_retry_at"])
         last, following = page["last_refresh"], page["next_refresh"]
-        say(f"  metadata refreshed: {last or 'never'}; next: {following or 'when it changes'}")
+        _show_times(last, following)
         _show_fields(page["drifts"], page["held_fields"])
+
+
+def _show_times(last: object, following: object) -> None:
+    """When the page was brought in step, and when it will be."""
+    following = following or "when its settings change"
+    say(f"  metadata refreshed: {last or 'never'}; next: {following}")
 
 
 def _show_fields(drifts: Any, held_fields: Any) -> None:

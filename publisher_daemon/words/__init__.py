@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property, lru_cache
 from gettext import GNUTranslations, NullTranslations
+from itertools import chain
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -25,7 +26,9 @@ _NAMES = re.compile(rf"{_NAME.pattern}(?:, {_NAME.pattern})*")
 _NUMBER = r"\d[\d.,]*"
 #: Where one sentence may end and the next begin: a hint follows its message.
 _COLON = re.compile(": ")
-_SEAM = re.compile(r"(?<=[.!?)”»…]) (?=[A-ZÀ-Ý`“/\d])|(?<=\w) (?=[A-ZÀ-Ý`“/])|(?<=;) ")
+_SEAM = re.compile(r"(?<=[.!?)”»…]) (?=[A-ZÀ-Ý`“/\d])|(?<=;) ")
+#: …and where it may though nothing ends it: “API key” stands in the middle of one.
+_WEAK_SEAM = re.compile(r"(?<=\w) (?=[A-ZÀ-Ý`“/])")
 #: Where one sentence ends and another begins.
 _END = re.compile(r"[.!?] [A-ZÀ-Ý`“/\d]")
 _DEEPEST = 5
@@ -106,11 +109,11 @@ class Words:
         found = self._listed(reason, depth) or self._whole(reason, depth, alone=True)
         if found is not None:
             return found
-        for seam in _SEAM.finditer(reason):
+        for seam in chain(_SEAM.finditer(reason), _WEAK_SEAM.finditer(reason)):
             first = self._sentence(reason[: seam.start()], depth, alone=True)
             if first is not None:
                 return f"{first}{seam[0]}{self._of(reason[seam.end() :], depth)}"
-        return self._whole(reason, depth) or self._after_colon(reason, depth) or reason
+        return self._sentence(reason, depth) or self._after_colon(reason, depth) or reason
 
     def _listed(self, reason: str, depth: int) -> str | None:
         """One thing after the other, if each of them is one we know."""
@@ -139,6 +142,10 @@ class Words:
         if bare is None or (whole is not None and whole.closed):
             return whole and whole.text
         return f"{bare.text}."
+
+    def _several(self, text: str) -> bool:
+        """Whether these are sentences one after the other, and not a reason known as one."""
+        return _END.search(text) is not None and self._catalogue.gettext(text) == text
 
     def _whole(self, reason: str, depth: int, *, alone: bool = False) -> str | None:
         found = self._found(reason, depth, alone=alone)
@@ -170,7 +177,7 @@ class Words:
                 for template in self._templates
                 if template.stretch in reason
                 and (match := template.pattern.fullmatch(reason))
-                and not (alone and any(_END.search(hole) for hole in match.groups()))
+                and not (alone and any(map(self._several, match.groups())))
             ),
             key=lambda one: (one[0], one[1].text),
             default=None,

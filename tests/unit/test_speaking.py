@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from publisher_daemon.errors import PortalRefused
+from publisher_daemon.merge import BOTH_CHANGED
 from publisher_daemon.words import Words
 
 FRENCH = Words("fr")
@@ -53,3 +54,21 @@ def test_a_hostile_name_fills_no_other_hole() -> None:
     said = FRENCH.of("The resource “{path}{0}” already belongs to “b.csv”.")
 
     assert said == "La ressource «\u00a0{path}{0}\u00a0» appartient déjà à «\u00a0b.csv\u00a0»."
+
+
+def test_a_reason_of_two_sentences_is_said_inside_a_line() -> None:
+    clash = FRENCH.of(f"title is held: {BOTH_CHANGED} Configured: 1; on the portal: 2.")
+    waits = FRENCH.of(
+        "The whole dataset waits: the portal refuses the API key (401: Invalid API token). "
+        "Make a new key in the portal's account page, put it in place of this one and restart the "
+        "service."
+    )
+
+    for said in (clash, waits):
+        assert not {"the", "and", "was"} & set(said.split())
+
+
+def test_what_an_expression_inside_a_line_says_is_said_too() -> None:
+    said = FRENCH.of("metadata refreshed: never; next: when its settings change")
+
+    assert said.endswith("prochaine fois\u00a0: quand ses réglages changent")
