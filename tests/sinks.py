@@ -55,6 +55,8 @@ class MailSink:
 class HttpSink:
     """Remembers every request; answers ``status`` and ``body``."""
 
+    content_type: str | None = None
+
     def __init__(self, status: int = 200, body: bytes = b"") -> None:
         self.status = status
         self.body = body
@@ -66,12 +68,15 @@ class HttpSink:
             def do_GET(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = self.rfile.read(length).decode()
-                sink.heads.append(dict(self.headers.items()))
+                sink.heads.append({name.lower(): value for name, value in self.headers.items()})
                 sink.requests.append((self.command, self.path, body))
-                self.send_response(sink.status)
-                self.send_header("Content-Length", str(len(sink.body)))
+                status, answer = sink.answer(self.path)
+                self.send_response(status)
+                if sink.content_type is not None:
+                    self.send_header("Content-Type", sink.content_type)
+                self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
-                self.wfile.write(sink.body)
+                self.wfile.write(answer)
 
             do_POST = do_PUT = do_GET  # noqa: N815 - http.server's name
 
@@ -87,6 +92,10 @@ class HttpSink:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+    def answer(self, path: str) -> tuple[int, bytes]:  # noqa: ARG002 - others answer by it
+        """The status and the body for this path and query."""
+        return self.status, self.body
 
     @property
     def port(self) -> int:
