@@ -63,7 +63,7 @@ def a_million(effort: Effort) -> Iterator[Row]:
     yield Row(f"{files:,} files, as published: the ledger beside what it may take",
               f"{size:.0f} MB", f"{MEGABYTES * share:.0f} MB", size / share / MEGABYTES,
               at_most(1.0))  # fmt: skip
-    # 15 s a million, where SQLite alone takes 7.5 when the machine has nothing else to do
+    # 15 s a million are wanted, where SQLite alone took 7.5 s one day and 26 another
     yield Row(f"{files:,} files written the first time: processor time beside SQLite alone",
               f"{sum(ours):.1f} s", f"{sum(theirs):.1f} s", ratio_of(ours, theirs),
               at_most(2.0))  # fmt: skip

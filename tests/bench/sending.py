@@ -29,12 +29,12 @@ def to_a_sink(effort: Effort) -> Iterator[Row]:
     path, fingerprint = made(effort.directory, effort.choose(1024, 256) * MIB)
     for tls in (False, True):
         with sink.running(effort.directory, tls=tls) as server:
-            yield from _beside_curl(path, fingerprint, server, tls=tls)
+            yield from _beside_curl(effort, path, fingerprint, server, tls=tls)
     path.unlink()
 
 
 def _beside_curl(
-    path: Path, fingerprint: Fingerprint, server: sink.Sink, *, tls: bool
+    effort: Effort, path: Path, fingerprint: Fingerprint, server: sink.Sink, *, tls: bool
 ) -> Iterator[Row]:
     curl = _curl(path, server)
     with (
@@ -42,7 +42,7 @@ def _beside_curl(
         form_sender(path, Unsummed, server) as unsummed,
     ):
         figures = in_turns(
-            5,
+            effort.choose(3, 5),
             {
                 "ours": lambda: seconds(ours),
                 "unsummed": lambda: seconds(unsummed),
@@ -99,7 +99,7 @@ def on_a_line(effort: Effort) -> Iterator[Row]:
         sink.running(effort.directory, tls=True, pace=_GIGABIT) as server,
         sender(path, fingerprint, server) as ours,
     ):
-        for _ in range(effort.choose(3, 1)):
+        for _ in range(effort.choose(2, 1)):
             before = time.process_time()
             took.append(seconds(ours))
             busy.append((time.process_time() - before) / took[-1])
