@@ -352,12 +352,8 @@ def _amounts(new: Column, old: Column, level: Level, where: str) -> Iterator[Fin
 
 
 def _dates(new: Profile, old: Profile, today: str | None) -> Iterator[Finding]:
-    known = _known(new, old)
-    stale = _is_stale(new, known, today)
-    for column in new.columns:
-        before = known.get(column.name)
-        if before is None or not _are_dates(column, before):
-            continue
+    stale = _is_stale(new, _known(new, old), today)
+    for column, before in _dated(new, old):
         first, last = str(column.least), str(column.greatest)
         was_first, was_last = str(before.least), str(before.greatest)
         if last >= was_last:
