@@ -35,6 +35,12 @@ _KEY = re.compile(
 _APOSTROPHES = re.compile(r"['\u2019\u2018`]")
 _NOT_A_NAME = re.compile(r"[^a-z0-9.]+")
 _PART = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_DATASET_ID = re.compile(r"[0-9a-f]{24}")
+
+
+def looks_like_dataset_id(text: str) -> bool:
+    """Whether it is an id (24 hexadecimal digits) and not a slug."""
+    return _DATASET_ID.fullmatch(text) is not None
 
 
 def base_name(path: str) -> str:

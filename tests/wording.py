@@ -43,7 +43,7 @@ SILENT = re.compile(
     r"|^unexpected end of data$|private must be|a body is as long|never sent in an update"
     r"|^publisher-daemon [\w -]+$|^publisher-daemon:? \{|^no TOML for|^#?\[\[folders\]\]"
     r"|^#?api_key_file = |^#state_dir|^# /etc/|^\\\(at line|^\(at end of|^environment: \{URL\}"
-    r"|^path = |^does not answer: $|^# $"
+    r"|^path = |^does not answer: $|^# $|^import sys"
 )
 WORD = re.compile(r"[^\W\d_]{2,}")
 

@@ -13,7 +13,6 @@ from publisher_daemon.config import (
     DatasetSettings,
     FolderSettings,
     Settings,
-    looks_like_dataset_id,
 )
 from publisher_daemon.errors import (
     ConfigInvalid,
@@ -23,7 +22,7 @@ from publisher_daemon.errors import (
     PortalRefused,
 )
 from publisher_daemon.model import DatasetId, RemoteDataset, RemoteResource, ResourceId
-from publisher_daemon.naming import readable
+from publisher_daemon.naming import looks_like_dataset_id, readable
 from publisher_daemon.portal import Me, Portal
 
 #: each write to so large a dataset takes the portal seconds (portal-facts §12)

@@ -8,11 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel
-
 from publisher_daemon.catalogue import has_values
 from publisher_daemon.cli import toml
-from publisher_daemon.config import DatasetSettings, RuleSettings, refusal
+from publisher_daemon.config import refusal
 from publisher_daemon.model import RemoteDataset, RemoteResource
 from publisher_daemon.naming import parts_of, readable
 from publisher_daemon.words import Words
@@ -74,7 +72,7 @@ def _rules(hosted: Sequence[RemoteResource], words: Words) -> Iterator[str]:
             "schema": resource.schema,
             "extras": _extras({name: json.loads(said) for name, said in resource.extras}),
         }
-        lines = list(_fields(RuleSettings, fields, words, required=("match",)))
+        lines = list(_fields("resources", fields, words, required=("match",)))
         yield "[[folders.resources]]"
         if names[name] > 1:
             yield "# " + words(
@@ -119,7 +117,7 @@ def metadata(dataset: RemoteDataset, words: Words) -> Iterator[str]:
         "What is named here is kept in step with the portal; what is not is never touched."
     )
     yield "[[datasets]]"
-    yield from _fields(DatasetSettings, fields, words, required=("id",))
+    yield from _fields("datasets", fields, words, required=("id",))
     if not dataset.private:
         yield "# " + words("It is public; `private = true` would hide it.")
 
@@ -158,7 +156,7 @@ def _spatial(found: Any) -> Mapping[str, object] | None:
 
 
 def _fields(
-    section: type[BaseModel],
+    section: str,
     fields: Mapping[str, object],
     words: Words,
     *,

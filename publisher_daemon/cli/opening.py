@@ -12,7 +12,7 @@ import structlog
 
 from publisher_daemon import log
 from publisher_daemon.cli import showing
-from publisher_daemon.config import Settings, load, said_language
+from publisher_daemon.config import Settings, load, load_apart, said_language
 from publisher_daemon.errors import PublisherError
 from publisher_daemon.model import DatasetId, ResourceKey, Watch
 
@@ -22,25 +22,29 @@ class NoSuchFile(PublisherError):
 
 
 def settings_of(
-    arguments: argparse.Namespace, *, level: str | None = None, keep: bool = False
+    arguments: argparse.Namespace,
+    *,
+    level: str | None = None,
+    keep: bool = False,
+    apart: bool = False,
 ) -> Settings:
     """Load the configuration and configure the log; raises ConfigInvalid.
 
     ``level`` quietens the log for verbs whose answer is on standard output; ``keep`` keeps the
-    last lines for the support archive.
+    last lines for the support archive; ``apart`` has another process read them.
     """
-    settings = read(arguments)
+    settings = read(arguments, apart=apart)
     configure_log(settings, level=level, keep=keep)
     return settings
 
 
-def read(arguments: argparse.Namespace) -> Settings:
+def read(arguments: argparse.Namespace, *, apart: bool = False) -> Settings:
     """Load the configuration and speak its language from now on; raises ConfigInvalid."""
     # first: what is wrong with the configuration is told in its language too
     language = said_language(arguments.config, os.environ)
     if language is not None:
         showing.speak(language)
-    return load(arguments.config, os.environ)
+    return (load_apart if apart else load)(arguments.config, os.environ)
 
 
 def configure_log(settings: Settings, *, level: str | None = None, keep: bool = False) -> None:

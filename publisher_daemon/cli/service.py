@@ -10,7 +10,7 @@ from publisher_daemon import daemon, status
 from publisher_daemon.cli.bars import bars
 from publisher_daemon.cli.opening import configure_log, settings_of
 from publisher_daemon.cli.showing import print_json, show_datasets
-from publisher_daemon.config import Settings, load
+from publisher_daemon.config import Settings, load_apart
 from publisher_daemon.folder import Folder
 from publisher_daemon.health import Noticeboard
 from publisher_daemon.ledger import Ledger
@@ -23,10 +23,10 @@ ANSWERS_WITHIN = 10.0
 
 def do_run(arguments: argparse.Namespace) -> int:
     """Be the service, until SIGTERM."""
-    settings = settings_of(arguments, keep=True)
+    settings = settings_of(arguments, keep=True, apart=True)
 
     def reload() -> Settings:
-        fresh = load(arguments.config, os.environ)
+        fresh = load_apart(arguments.config, os.environ)
         if not fresh.pages:
             fresh.require_folders()
         fresh.api_key()

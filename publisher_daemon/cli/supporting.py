@@ -73,7 +73,7 @@ def _parts(settings: Settings, rows: list[HistoryRow]) -> list[support.Part]:
     failed = [row for row in rows if "exchange" in row.detail][:REPORTS]
     return [
         support.Part("configuration.toml", "the configuration as it is written", written),
-        document("settings.json", "with every default", settings.model_dump(mode="json")),
+        document("settings.json", "with every default", settings.dumped()),
         document("versions.json", "what runs here", support.versions()),
         document(
             "status.json",

@@ -7,18 +7,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from publisher_daemon.catalogue import has_values
-from publisher_daemon.config._forms import looks_like_dataset_id
 from publisher_daemon.config._locate import Where
-from publisher_daemon.config._models import (
-    DatasetSettings,
-    PageSettings,
-    Settings,
-    read_description,
-    read_table_schema,
-)
 from publisher_daemon.config._problems import Problem
+from publisher_daemon.config._settings import Settings
+from publisher_daemon.config._texts import read_description, read_table_schema
+from publisher_daemon.config._values import DatasetSettings, PageSettings
 from publisher_daemon.errors import ConfigInvalid
-from publisher_daemon.naming import NOT_OF_PEOPLE, parts_of
+from publisher_daemon.naming import NOT_OF_PEOPLE, looks_like_dataset_id, parts_of
 from publisher_daemon.series import ordering
 
 
@@ -46,20 +41,27 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _inside(inner: Path, outer: Path) -> bool:
-    """Whether they are one directory or nested, by name or by what the names lead to."""
-    inner, outer = Path(os.path.realpath(inner)), Path(os.path.realpath(outer))
-    if inner.is_relative_to(outer):
-        return True
-    # a bind mount shows one directory under two names that realpath cannot tell apart
-    target = _identity(outer)
-    return target is not None and target in map(_identity, (inner, *inner.parents))
+class _Place:
+    """A directory, looked up once: by its name, and by what the names above it lead to."""
+
+    def __init__(self, path: Path) -> None:
+        self._real = Path(os.path.realpath(path))
+        self._line = {self._real, *self._real.parents}
+        self._identity = _identity(self._real)
+        # a bind mount shows one directory under two names that realpath cannot tell apart
+        self._identities = {_identity(each) for each in self._line} - {None}
+
+    def inside(self, outer: _Place) -> bool:
+        """Whether they are one directory or nested."""
+        return outer._real in self._line or outer._identity in self._identities
 
 
 def _overlaps(settings: Settings) -> Iterator[Problem]:
-    for later, folder in enumerate(settings.folders):
-        for earlier, other in enumerate(settings.folders[:later]):
-            inside, outside = _inside(folder.path, other.path), _inside(other.path, folder.path)
+    # each is compared with each other: a hundred of them are looked up once, not ten thousand times
+    places = [_Place(folder.path) for folder in settings.folders]
+    for later, place in enumerate(places):
+        for earlier, other in enumerate(places[:later]):
+            inside, outside = place.inside(other), other.inside(place)
             if inside or outside:
                 relation = (
                     "is the same directory as" if inside and outside
@@ -74,15 +76,16 @@ def _overlaps(settings: Settings) -> Iterator[Problem]:
 
 
 def _state_inside(settings: Settings) -> Iterator[Problem]:
-    state = settings.daemon.state_dir
+    state = _Place(settings.daemon.state_dir)
     for index, folder in enumerate(settings.folders):
-        if _inside(state, folder.path):
+        place = _Place(folder.path)
+        if state.inside(place):
             yield Problem(
                 ("daemon", "state_dir"),
                 f"lies inside [folders][{index + 1}], whose files are published. Choose a "
                 "directory elsewhere, like /var/lib/publisher-daemon",
             )
-        elif _inside(folder.path, state):
+        elif place.inside(state):
             yield Problem(
                 ("folders", index, "path"),
                 "lies inside [daemon] state_dir. Keep data and the service's own state apart",
@@ -259,7 +262,7 @@ def _approvals(settings: Settings) -> Iterator[Problem]:
     for index, folder in enumerate(settings.folders):
         approvals = folder.checks.approvals
         if approvals is not None and any(
-            _inside(approvals, other.path) for other in settings.folders
+            _Place(approvals).inside(_Place(other.path)) for other in settings.folders
         ):
             yield Problem(
                 ("folders", index, "checks", "approvals"),

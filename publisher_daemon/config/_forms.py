@@ -17,11 +17,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from publisher_daemon import cron, expect, windows
 from publisher_daemon.catalogue import computed_names, tag_slug
+from publisher_daemon.naming import looks_like_dataset_id
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMG])(bit|B)/s")
-_DATASET_ID = re.compile(r"[0-9a-f]{24}")
 _SLUG = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PART = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*\}")
@@ -49,11 +49,6 @@ _FORMER_FREQUENCIES = {
     "fortnighly": "biweekly",
     "biannual": "semiannual",
 }
-
-
-def looks_like_dataset_id(text: str) -> bool:
-    """Whether it is an id (24 hexadecimal digits) and not a slug."""
-    return _DATASET_ID.fullmatch(text) is not None
 
 
 def _seconds(value: object) -> float:
@@ -143,7 +138,7 @@ def _dataset(value: str) -> str:
             "is an address. Write only the dataset's id (24 hexadecimal digits) or the last part "
             "of its address"
         )
-    if not _DATASET_ID.fullmatch(value) and not (_SLUG.fullmatch(value) and len(value) <= 255):
+    if not looks_like_dataset_id(value) and not (_SLUG.fullmatch(value) and len(value) <= 255):
         raise ValueError(
             "is neither a dataset id (24 hexadecimal digits) nor a slug (lower-case letters, "
             "digits and hyphens). Copy it from the dataset's page"
@@ -152,7 +147,7 @@ def _dataset(value: str) -> str:
 
 
 def _object_id(value: str) -> str:
-    if not _DATASET_ID.fullmatch(value):
+    if not looks_like_dataset_id(value):
         raise ValueError(
             "is not an id of the portal (24 hexadecimal digits). `publisher-daemon init` and "
             "`publisher-daemon import` tell the ids"

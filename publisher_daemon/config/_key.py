@@ -12,8 +12,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from pydantic import SecretStr
-
+from publisher_daemon.config._values import Secret
 from publisher_daemon.errors import ConfigInvalid
 
 _ENOUGH = 8192
@@ -35,7 +34,7 @@ _HOW = (
 )
 
 
-def read_api_key(credentials: Iterable[Path], file: Path | None, inline: SecretStr | None) -> str:
+def read_api_key(credentials: Iterable[Path], file: Path | None, inline: Secret | None) -> str:
     """The first key found; raises ConfigInvalid when there is none or it cannot be one."""
     for credential in credentials:
         if credential.is_file():
@@ -47,16 +46,16 @@ def read_api_key(credentials: Iterable[Path], file: Path | None, inline: SecretS
         _refuse_if_open(file, shown)
         return _clean(text, f"api_key_file {shown}")
     if inline is not None:
-        return _clean(inline.get_secret_value(), "the API key of the configuration")
+        return _clean(inline.text, "the API key of the configuration")
     raise ConfigInvalid("there is no API key.", hint=_HOW)
 
 
 def known_keys(
-    credentials: Iterable[Path], file: Path | None, inline: SecretStr | None
+    credentials: Iterable[Path], file: Path | None, inline: Secret | None
 ) -> tuple[str, ...]:
     """Every key there is, used or not, right or not: what must never be written anywhere."""
     places = [*credentials] if file is None else [*credentials, file]
-    found = [] if inline is None else [inline.get_secret_value().strip()]
+    found = [] if inline is None else [inline.text.strip()]
     for place in places:
         with contextlib.suppress(ConfigInvalid):
             found += _read(place, "").split()

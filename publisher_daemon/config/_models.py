@@ -1,4 +1,4 @@
-"""The settings themselves: one class a section, one field a setting; frozen, unknown keys refused.
+"""What may be written: one class a section, one field a setting; frozen, unknown keys refused.
 
 Every default, bound and choice that a person can meet is here and in
 docs/reference/configuration.md; a test compares the two.
@@ -6,17 +6,15 @@ docs/reference/configuration.md; a test compares the two.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, StrictBool
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictBool
+from pydantic_core import to_jsonable_python
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from publisher_daemon import model
+from publisher_daemon.config import _values as values
 from publisher_daemon.config._forms import (
     Computing,
     Contact,
@@ -51,23 +49,12 @@ from publisher_daemon.config._forms import (
     TimeZone,
     Web,
 )
-from publisher_daemon.config._key import known_keys, read_api_key
-from publisher_daemon.errors import ConfigInvalid
-from publisher_daemon.naming import extra
-from publisher_daemon.tableschema import TableSchema, parsed
+from publisher_daemon.config._settings import Settings
 
 _Text = Annotated[str, Field(min_length=1), NotBlank]
 _Title = Annotated[str, Field(min_length=1, max_length=350), NotBlank]
 _Acronym = Annotated[str, Field(min_length=1, max_length=128), NotBlank]
 _Description = Annotated[str, Field(min_length=1, max_length=100_000), NotBlank]
-
-
-#: the portals whose visits are counted by a service of their own
-_METRICS_SERVICES = {"https://www.data.gouv.fr": "https://metric-api.data.gouv.fr/api"}
-#: what of a folder decides nothing about its files
-_UNDECISIVE: Any = {"expect": True, "answer_dir": True, "resources": {"__all__": {"expect"}}}
-#: a part of an address as long as this may be a token
-_TOKEN_LENGTH = 12
 
 
 class _Section(BaseModel):
@@ -81,7 +68,7 @@ class _Section(BaseModel):
     )
 
 
-class PortalSettings(_Section):
+class PortalModel(_Section):
     """[portal]: where to publish, and with which key."""
 
     url: PortalUrl
@@ -93,15 +80,8 @@ class PortalSettings(_Section):
     longest_request: Duration = 900.0
     metrics_api: MetricsApi = "auto"
 
-    @property
-    def metrics_url(self) -> str | None:
-        """Where visits are counted by month; None where nothing counts them."""
-        if self.metrics_api != "auto":
-            return None if self.metrics_api == "off" else self.metrics_api
-        return _METRICS_SERVICES.get(self.url)
 
-
-class DaemonSettings(_Section):
+class DaemonModel(_Section):
     """[daemon]: how the service itself runs."""
 
     state_dir: PathText = Path("/var/lib/publisher-daemon")
@@ -123,19 +103,14 @@ class DaemonSettings(_Section):
     large_file_hours: tuple[Hours, ...] = ()
 
 
-class MetricsSettings(_Section):
+class MetricsModel(_Section):
     """[metrics]: numbers for Prometheus; off unless one of these is set."""
 
     listen: Listen | None = None
     textfile: PromFile | None = None
 
-    @property
-    def wanted(self) -> bool:
-        """Whether anything is to be counted."""
-        return self.listen is not None or self.textfile is not None
 
-
-class AlertsSettings(_Section):
+class AlertsModel(_Section):
     """[alerts]: who is told, outside of the log, what needs them."""
 
     to: tuple[Contact, ...] = ()
@@ -145,24 +120,8 @@ class AlertsSettings(_Section):
     heartbeat: Heartbeat | None = None
     heartbeat_every: Duration = 300.0
 
-    def addresses(self) -> tuple[str, ...]:
-        """Where messages go, passwords included: for sending, and for nothing else."""
-        return tuple(one.get_secret_value() for one in self.to)
 
-    def secrets(self) -> tuple[str, ...]:
-        """What the log must hide of them."""
-        every = (*self.to, *([self.heartbeat] if self.heartbeat else []))
-        found: list[str] = []
-        for address in (one.get_secret_value() for one in every):
-            parts = urlsplit(address)
-            found += [address, unquote(address)]
-            # the user's name is none: mail addresses stand in headers
-            found += [part for part in (parts.password, unquote(parts.password or "")) if part]
-            found += [part for part in parts.path.split("/") if len(part) >= _TOKEN_LENGTH]
-        return tuple(found)
-
-
-class RuleSettings(_Section):
+class RuleModel(_Section):
     """[[folders.resources]]: what to say of the files that match."""
 
     match: Match
@@ -180,39 +139,8 @@ class RuleSettings(_Section):
     publish_after: _Text | None = None
     expect: Expect | None = None
 
-    def text(self) -> str | None:
-        """The description, from the configuration or from its file; raises ConfigInvalid."""
-        if self.description_file is not None:
-            return read_description(self.description_file)
-        return self.description
 
-    def said_extras(self) -> tuple[tuple[str, str], ...]:
-        """The extras, as the core has them."""
-        said = self.model_dump(mode="json", include={"extras"})["extras"] or {}
-        return tuple(sorted((name, extra(value)) for name, value in said.items()))
-
-    def rule(self) -> model.Rule:
-        """The same, as the core's value."""
-        keep: Literal["each", "latest", "last"] = "last"
-        if self.keep in {"each", "latest"}:
-            keep = "each" if self.keep == "each" else "latest"
-        return model.Rule(
-            match=self.match,
-            resource=None if self.resource is None else model.ResourceId(self.resource),
-            words=model.Words(
-                self.title, self.text(), self.type, self.schema_name, self.said_extras()
-            ),
-            table_schema=None if self.table_schema is None else str(self.table_schema),
-            keep=keep,
-            last=int(self.keep.partition(":")[2] or 1),
-            order=self.order,
-            when_left=self.when_left,
-            publish_after=self.publish_after,
-            expect=self.expect,
-        )
-
-
-class ChecksSettings(_Section):
+class ChecksModel(_Section):
     """[folders.checks]: what is looked at before a file goes out."""
 
     mode: Literal["hold", "warn", "off"] = "hold"
@@ -223,20 +151,8 @@ class ChecksSettings(_Section):
     approvals: PathText | None = None
     first_publication: Literal["publish", "ask"] = "publish"
 
-    def checks(self) -> model.Checks:
-        """The same, as the core's value."""
-        return model.Checks(
-            mode=self.mode,
-            fewer_rows=self.fewer_rows,
-            columns=self.columns,
-            secrets=self.secrets,
-            schema=self.schema_rule,
-            approvals=None if self.approvals is None else str(self.approvals),
-            first_publication=self.first_publication,
-        )
 
-
-class FolderSettings(_Section):
+class FolderModel(_Section):
     """[[folders]]: one directory and the dataset it feeds."""
 
     path: PathText
@@ -255,47 +171,19 @@ class FolderSettings(_Section):
     max_withdraw: Share = 0.3
     answer_dir: PathText | None = None
     expect: Expect | None = None
-    resources: tuple[RuleSettings, ...] = ()
-    checks: ChecksSettings = ChecksSettings()
+    resources: tuple[RuleModel, ...] = ()
+    checks: ChecksModel = ChecksModel()
     quiet_hours: tuple[Hours, ...] = ()
 
-    @property
-    def label(self) -> str:
-        """Its name: the one configured, or the directory's own."""
-        return self.name or self.path.name or "root"
 
-    def watch(self, dataset: model.DatasetId) -> model.Watch:
-        """The same, as the core's value."""
-        return model.Watch(
-            name=self.label,
-            path=str(self.path),
-            dataset=dataset,
-            include=self.include,
-            exclude=self.exclude,
-            observe=self.observe,
-            poll_every=self.poll_every,
-            stalled_after=self.stalled_after,
-            quiet=self.quiet,
-            ready_marker=self.ready_marker,
-            empty_files=self.empty_files,
-            when_deleted=self.when_deleted,
-            withdraw_after=self.withdraw_after,
-            max_withdraw=self.max_withdraw,
-            rules=tuple(rule.rule() for rule in self.resources),
-            expect=self.expect,
-            checks=self.checks.checks(),
-            quiet_hours=self.quiet_hours,
-        )
-
-
-class CoverageSettings(_Section):
+class CoverageModel(_Section):
     """temporal_coverage: the period the data is about."""
 
     start: Day
     end: Day | None = None
 
 
-class SpatialSettings(_Section):
+class SpatialModel(_Section):
     """spatial: the territory the data is about."""
 
     zones: tuple[_Text, ...] | None = None
@@ -303,14 +191,14 @@ class SpatialSettings(_Section):
     geom: Outline | None = None
 
 
-class AudienceSettings(_Section):
+class AudienceModel(_Section):
     """access_audiences: who may have data that are not open to all, and on which condition."""
 
     role: Literal["local_authority_and_administration", "company_and_association", "private"]
     condition: Literal["yes", "no", "under_condition"]
 
 
-class PageSettings(_Section):
+class PageModel(_Section):
     """What every section has that is kept in step with a page of the portal."""
 
     refresh: Cron | None = None
@@ -320,37 +208,8 @@ class PageSettings(_Section):
     description: Annotated[_Description, Computing] | None = None
     description_file: PathText | None = None
 
-    @property
-    def name(self) -> str:
-        """What it is called in the configuration."""
-        raise NotImplementedError
 
-    def said_inline(self) -> dict[str, object]:
-        """The metadata that stands in the configuration itself."""
-        return self.model_dump(mode="json", exclude_none=True, exclude=_NOT_METADATA)
-
-    def said(self) -> dict[str, object]:
-        """The metadata that is named, in the portal's words; computed values as written."""
-        said = self.said_inline()
-        if self.description_file is not None:
-            said["description"] = read_description(self.description_file)
-        return said
-
-
-_NOT_METADATA = {
-    "id",
-    "create",
-    "organization",
-    "datasets",
-    "refresh",
-    "refresh_every",
-    "timezone",
-    "on_drift",
-    "description_file",
-}
-
-
-class DatasetSettings(PageSettings):
+class DatasetModel(PageModel):
     """[[datasets]]: metadata kept in step; what is not named is never touched."""
 
     id: Dataset
@@ -365,8 +224,8 @@ class DatasetSettings(PageSettings):
     license: _Text | None = None
     frequency: Frequency | None = None
     frequency_date: Day | None = None
-    temporal_coverage: CoverageSettings | None = None
-    spatial: SpatialSettings | None = None
+    temporal_coverage: CoverageModel | None = None
+    spatial: SpatialModel | None = None
     contact_points: tuple[ObjectId, ...] | None = None
     # strict: the portal reads null, "" and "false" as "make it public" (portal facts, §3)
     private: StrictBool | None = None
@@ -374,29 +233,19 @@ class DatasetSettings(PageSettings):
     access_type_reason_category: _Text | None = None
     access_type_reason: Annotated[_Text, Computing] | None = None
     authorization_request_url: Web | None = None
-    access_audiences: tuple[AudienceSettings, ...] | None = None
+    access_audiences: tuple[AudienceModel, ...] | None = None
     extras: Extras | None = None
 
-    @property
-    def name(self) -> str:
-        """What it is called in the configuration."""
-        return self.id
 
-
-class OrganizationSettings(PageSettings):
+class OrganizationModel(PageModel):
     """[[organizations]]: an organisation's page."""
 
     id: ObjectId
     acronym: _Acronym | None = None
     url: Web | None = None
 
-    @property
-    def name(self) -> str:
-        """What it is called in the configuration."""
-        return self.id
 
-
-class ReuseSettings(PageSettings):
+class ReuseModel(PageModel):
     """[[reuses]]: a reuse, declared once and kept in step; its address is what it is known by."""
 
     url: Web
@@ -407,29 +256,20 @@ class ReuseSettings(PageSettings):
     topic: _Text | None = None
     tags: tuple[Tag, ...] | None = None
 
-    @property
-    def name(self) -> str:
-        """What it is called in the configuration."""
-        return self.url
 
-
-class Settings(BaseSettings):
+class SettingsModel(BaseSettings):
     """The whole configuration, checked."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    portal: PortalSettings
-    daemon: DaemonSettings = DaemonSettings()
-    metrics: MetricsSettings = MetricsSettings()
-    alerts: AlertsSettings = AlertsSettings()
-    folders: tuple[FolderSettings, ...] = ()
-    datasets: tuple[DatasetSettings, ...] = ()
-    organizations: tuple[OrganizationSettings, ...] = ()
-    reuses: tuple[ReuseSettings, ...] = ()
-
-    _path: Path | None = PrivateAttr(default=None)
-    _credentials: tuple[Path, ...] = PrivateAttr(default=())
-    _warnings: tuple[str, ...] = PrivateAttr(default=())
+    portal: PortalModel
+    daemon: DaemonModel = DaemonModel()
+    metrics: MetricsModel = MetricsModel()
+    alerts: AlertsModel = AlertsModel()
+    folders: tuple[FolderModel, ...] = ()
+    datasets: tuple[DatasetModel, ...] = ()
+    organizations: tuple[OrganizationModel, ...] = ()
+    reuses: tuple[ReuseModel, ...] = ()
 
     @classmethod
     def settings_customise_sources(
@@ -443,167 +283,34 @@ class Settings(BaseSettings):
         """Only what is given: ``load`` merges the file and the environment."""
         return (init_settings,)
 
-    @property
-    def path(self) -> Path | None:
-        """The file it was read from; None when all comes from the environment."""
-        return self._path
 
-    def warnings(self) -> tuple[str, ...]:
-        """What works and should still be changed, in sentences."""
-        return self._warnings
-
-    def api_key(self) -> str:
-        """The key, read now; raises ConfigInvalid without ever showing it."""
-        return read_api_key(self._credentials, self.portal.api_key_file, self.portal.api_key)
-
-    def secrets(self) -> tuple[str, ...]:
-        """Everything the log must hide, as far as it can be read; never raises."""
-        found = known_keys(self._credentials, self.portal.api_key_file, self.portal.api_key)
-        if self.portal.proxy is not None:
-            password = urlsplit(self.portal.proxy).password
-            found += () if password is None else (password, unquote(password))
-        return tuple(dict.fromkeys((*found, *self.alerts.secrets())))
-
-    def require_folders(self) -> None:
-        """Raise ConfigInvalid when there is nothing to publish."""
-        if not self.folders:
-            where = self._path or "the configuration"
-            raise ConfigInvalid(
-                f"{where}: there is no [[folders]] section, so nothing to publish.",
-                hint="Add one, or let `publisher-daemon init` write a first configuration.",
-            )
-
-    @property
-    def pages(self) -> tuple[PageSettings, ...]:
-        """Every section that is kept in step with a page of the portal, datasets first."""
-        return (*self.datasets, *self.organizations, *self.reuses)
-
-    def datasets_named(self) -> tuple[str, ...]:
-        """Every dataset the configuration names (ids and slugs), once, in the order of the file."""
-        names = [folder.dataset for folder in self.folders] + [each.id for each in self.datasets]
-        return tuple(dict.fromkeys(names))
-
-    def watches(self, pinned: Mapping[str, model.DatasetId]) -> tuple[model.Watch, ...]:
-        """The folders as values; ``pinned`` gives the id of each slug (ids need no entry)."""
-        self._insist_on_one_section(pinned)
-        watches = tuple(
-            folder.watch(pinned.get(folder.dataset, model.DatasetId(folder.dataset)))
-            for folder in self.folders
-        )
-        seen: dict[tuple[str, str], model.Watch] = {}
-        for watch in watches:
-            # a slug and an id may turn out to be one dataset only now
-            other = seen.setdefault((watch.dataset, watch.name), watch)
-            if other is not watch:
-                raise ConfigInvalid(
-                    f'two folders of dataset {watch.dataset} are called "{watch.name}": '
-                    f"{other.path} and {watch.path}.",
-                    hint='Give one of them another `name = "…"`.',
-                )
-        return watches
-
-    def _insist_on_one_section(self, pinned: Mapping[str, model.DatasetId]) -> None:
-        seen: dict[str, str] = {}
-        for each in self.datasets:
-            dataset = pinned.get(each.id, each.id)
-            other = seen.setdefault(dataset, each.id)
-            if other != each.id:
-                raise ConfigInvalid(
-                    f"two [[datasets]] sections, “{other}” and “{each.id}”, are about one dataset "
-                    f"({dataset}).",
-                    hint="Put their keys together, under its id.",
-                )
-
-    def policy(
-        self,
-        pinned: Mapping[str, model.DatasetId],
-        *,
-        extensions: frozenset[str] = frozenset(),
-        yes: bool = False,
-    ) -> model.Policy:
-        """How the planner decides."""
-        return model.Policy(
-            watches=self.watches(pinned),
-            on_drift=self.daemon.on_drift,
-            extensions=extensions,
-            grace=self.daemon.grace,
-            part_size=self.portal.part_size,
-            longest_request=self.portal.longest_request,
-            max_upload=self.daemon.max_upload,
-            max_upload_hours=self.daemon.max_upload_hours,
-            large_file=self.daemon.large_file,
-            large_file_hours=self.daemon.large_file_hours,
-            timezone=self.daemon.timezone,
-            yes=yes,
-        )
-
-    def digest(self) -> str:
-        """Changes when a decision could: same digest, same plan for the same world."""
-        decisive = self.model_dump(
-            mode="json",
-            include={
-                "portal": {"url"},
-                "daemon": {"timezone", "on_drift", "grace", "large_file", "large_file_hours"},
-                "folders": True,
-                "datasets": True,
-                "organizations": True,
-                "reuses": True,
-            },
-            exclude={"folders": {"__all__": _UNDECISIVE}},
-        )
-        rules = [rule for folder in self.folders for rule in folder.resources]
-        files = [each.description_file for each in self.pages]
-        files += [rule.description_file for rule in rules]
-        decisive["descriptions"] = [_description_or_why(file) for file in files if file is not None]
-        tables = [rule.table_schema for rule in rules if rule.table_schema is not None]
-        decisive["table_schemas"] = [_schema_or_why(path) for path in tables]
-        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+#: what each section becomes
+VALUES: Mapping[type[BaseModel], type] = {
+    PortalModel: values.PortalSettings,
+    DaemonModel: values.DaemonSettings,
+    MetricsModel: values.MetricsSettings,
+    AlertsModel: values.AlertsSettings,
+    RuleModel: values.RuleSettings,
+    ChecksModel: values.ChecksSettings,
+    FolderModel: values.FolderSettings,
+    CoverageModel: values.CoverageSettings,
+    SpatialModel: values.SpatialSettings,
+    AudienceModel: values.AudienceSettings,
+    DatasetModel: values.DatasetSettings,
+    OrganizationModel: values.OrganizationSettings,
+    ReuseModel: values.ReuseSettings,
+    SettingsModel: Settings,
+}
 
 
-def _description_or_why(path: Path) -> str:
-    """The text, or why there is none: a service that runs must not end with the file."""
-    try:
-        return read_description(path)
-    except ConfigInvalid as error:
-        return error.message
-
-
-def read_table_schema(path: Path) -> TableSchema:
-    """The Table Schema in a file; raises ConfigInvalid."""
-    try:
-        return parsed(path.name, path.read_bytes())
-    except OSError as error:
-        raise ConfigInvalid(
-            f"table_schema {path} cannot be read: {error.strerror}.",
-            hint="Write the path of a JSON file the service may read.",
-        ) from error
-    except ValueError as error:
-        raise ConfigInvalid(
-            f"table_schema {path} cannot be used: {error}.",
-            hint="Write the path of a Table Schema (https://specs.frictionlessdata.io/table-schema).",
-        ) from error
-
-
-def _schema_or_why(path: Path) -> str:
-    try:
-        return path.read_bytes().hex()
-    except OSError as error:
-        return str(error)
-
-
-def read_description(path: Path) -> str:
-    """The text of a description file, bounded by what the portal takes; raises ConfigInvalid."""
-    try:
-        text = path.read_text(encoding="utf-8-sig").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigInvalid(
-            f"description_file {path} cannot be read: {why}.",
-            hint="Write the path of a UTF-8 text file the service may read.",
-        ) from error
-    if not 1 <= len(text) <= 100_000:
-        raise ConfigInvalid(
-            f"description_file {path} has {len(text)} characters.",
-            hint="The portal takes 1 to 100,000.",
-        )
-    return text
+def value_of(checked: Any) -> Any:
+    """The same without pydantic."""
+    if isinstance(checked, BaseModel):
+        named = {name: value_of(getattr(checked, name)) for name in type(checked).model_fields}
+        return VALUES[type(checked)](**named)
+    if isinstance(checked, tuple):
+        return tuple(map(value_of, checked))
+    if isinstance(checked, SecretStr):
+        return values.Secret(checked.get_secret_value())
+    # TOML has dates, and JSON has none
+    return to_jsonable_python(checked) if isinstance(checked, dict) else checked

@@ -20,7 +20,7 @@ import structlog
 
 from publisher_daemon.alerts import unusable
 from publisher_daemon.catalogue import Facts, late_words, without_values
-from publisher_daemon.config import DatasetSettings, Settings, looks_like_dataset_id
+from publisher_daemon.config import DatasetSettings, Settings
 from publisher_daemon.daemon.inspecting import inspecting
 from publisher_daemon.daemon.opening import open_ledger, open_versions
 from publisher_daemon.errors import (
@@ -34,7 +34,7 @@ from publisher_daemon.health import Pulse
 from publisher_daemon.ledger import DatasetFacts, Ledger
 from publisher_daemon.log import redact
 from publisher_daemon.model import DatasetId, Hint, Policy, Reason, Report, ResourceKey, Watch
-from publisher_daemon.naming import readable
+from publisher_daemon.naming import looks_like_dataset_id, readable
 from publisher_daemon.portal import Portal
 from publisher_daemon.reconcile import Gate, Reconciler
 from publisher_daemon.reconcile.creating import Creator, NewDataset

@@ -70,7 +70,7 @@ class Teller:
         alerts = office.settings.alerts
         self._people = People(office, metrics)
         self._heartbeats = Heartbeats(
-            alerts.heartbeat.get_secret_value() if alerts.heartbeat else "",
+            alerts.heartbeat.text if alerts.heartbeat else "",
             alerts.heartbeat_every,
             lambda well: metrics.beat(well=well) if metrics else None,
         )

@@ -120,7 +120,7 @@ class Refreshes:
             text = error.message  # its file is gone: `run` will say so
         on_drift = said.on_drift or daemon.on_drift
         url = self._settings.portal.url
-        written = [url, said.model_dump_json(), text, self._zone(lane), on_drift]
+        written = [url, said.digested(), text, self._zone(lane), on_drift]
         return hashlib.sha256(json.dumps(written).encode()).hexdigest()
 
     def _zone(self, dataset: DatasetId) -> str:

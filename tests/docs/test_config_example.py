@@ -12,38 +12,38 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
-from publisher_daemon.config import (
-    AlertsSettings,
-    ChecksSettings,
-    CoverageSettings,
-    DaemonSettings,
-    DatasetSettings,
-    FolderSettings,
-    MetricsSettings,
-    OrganizationSettings,
-    PortalSettings,
-    ReuseSettings,
-    RuleSettings,
-    SpatialSettings,
-    load,
+from publisher_daemon.config import load
+from publisher_daemon.config._models import (
+    AlertsModel,
+    ChecksModel,
+    CoverageModel,
+    DaemonModel,
+    DatasetModel,
+    FolderModel,
+    MetricsModel,
+    OrganizationModel,
+    PortalModel,
+    ReuseModel,
+    RuleModel,
+    SpatialModel,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "config.example.toml"
 REFERENCE = ROOT / "docs" / "reference" / "configuration.md"
 SECTIONS: dict[str, type[BaseModel]] = {
-    "## [portal]": PortalSettings,
-    "## [daemon]": DaemonSettings,
-    "## [metrics]": MetricsSettings,
-    "## [alerts]": AlertsSettings,
-    "## [[folders]]": FolderSettings,
-    "## [folders.checks]": ChecksSettings,
-    "## [[folders.resources]]": RuleSettings,
-    "## [[datasets]]": DatasetSettings,
-    "## [[organizations]]": OrganizationSettings,
-    "## [[reuses]]": ReuseSettings,
-    "### temporal_coverage": CoverageSettings,
-    "### spatial": SpatialSettings,
+    "## [portal]": PortalModel,
+    "## [daemon]": DaemonModel,
+    "## [metrics]": MetricsModel,
+    "## [alerts]": AlertsModel,
+    "## [[folders]]": FolderModel,
+    "## [folders.checks]": ChecksModel,
+    "## [[folders.resources]]": RuleModel,
+    "## [[datasets]]": DatasetModel,
+    "## [[organizations]]": OrganizationModel,
+    "## [[reuses]]": ReuseModel,
+    "### temporal_coverage": CoverageModel,
+    "### spatial": SpatialModel,
 }
 
 
@@ -89,10 +89,10 @@ def test_what_the_example_shows_as_default_is_the_default() -> None:
     of_its_own = {
         name: value
         for name, value in shown.items()
-        if getattr(DaemonSettings(), name) not in (None, ())
+        if getattr(DaemonModel(), name) not in (None, ())
     }
 
-    assert DaemonSettings.model_validate(of_its_own) == DaemonSettings()
+    assert DaemonModel.model_validate(of_its_own) == DaemonModel()
 
 
 @pytest.mark.parametrize(("section", "name", "field"), SETTINGS)

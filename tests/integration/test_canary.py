@@ -226,7 +226,7 @@ def test_a_key_in_the_wrong_place_is_not_repeated(
     try:
         settings = load(producer.config, {})
         settings.api_key()
-        said += repr(settings) + str(settings) + settings.model_dump_json()
+        said += repr(settings) + str(settings) + json.dumps(settings.dumped())
     except PublisherError as error:
         said += "".join(map(str, graph(error)))
     done = run(producer, "check", "--json")

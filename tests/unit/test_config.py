@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from publisher_daemon import config
-from publisher_daemon.config import load
+from publisher_daemon.config import _file, load
 from publisher_daemon.errors import ConfigInvalid
 from publisher_daemon.model import DatasetId
 
@@ -71,7 +71,7 @@ def test_says_where_it_looked_when_nothing_is_found(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(config, "PLACES", (Path("config.toml"), tmp_path / "etc.toml"))
+    monkeypatch.setattr(_file, "PLACES", (Path("config.toml"), tmp_path / "etc.toml"))
 
     assert "config.toml" in problem(None)
 
@@ -123,7 +123,7 @@ def test_everything_can_come_from_the_environment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(config, "PLACES", ())
+    monkeypatch.setattr(_file, "PLACES", ())
     environ = {
         "PUBLISHER_PORTAL__URL": "https://demo.data.gouv.fr",
         "PUBLISHER_PORTAL__API_KEY": "key-from-the-environment",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from pathlib import Path
 
 import pytest
 
-from publisher_daemon import config
-from publisher_daemon.config import load
+from publisher_daemon.config import _reading, load
 from publisher_daemon.errors import ConfigInvalid
 
 CANARY = "canary-4f1c-KEY-" + "x7Q9" * 12
@@ -66,7 +66,7 @@ def test_the_credential_comes_first_then_the_file_then_the_variable(
 def test_a_container_secret_is_a_credential(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(config, "SECRETS", tmp_path / "secret")
+    monkeypatch.setattr(_reading, "SECRETS", tmp_path / "secret")
     (tmp_path / "secret").write_text("from-secret")
     file.write_text(settings_text())
 
@@ -214,7 +214,7 @@ def test_printing_the_settings_hides_the_key(file: Path) -> None:
     settings = load(file, {})
 
     assert settings.api_key() == CANARY
-    for shown in (repr(settings), str(settings), settings.model_dump_json(), settings.digest()):
+    for shown in (repr(settings), str(settings), json.dumps(settings.dumped()), settings.digest()):
         assert CANARY not in shown
     assert CANARY not in " ".join(settings.warnings())
     assert "api_key_file" in settings.warnings()[0]
