@@ -100,7 +100,7 @@ class LedgerTwin:
 
     def touch(self, entry: Entry) -> None:
         for key, other in list(self.entries.items()):
-            if other.resource == entry.resource:
+            if other.resource == entry.resource and key.dataset == entry.key.dataset:
                 del self.entries[key]
         self.entries[entry.key] = entry
 

@@ -127,7 +127,7 @@ def _adopt(
             hint="Adopt a file resource, or let the file be published as a new one.",
         )
     now = daemon.now()
-    owner = ledger.entry_of(wanted)
+    owner = ledger.entry_of(key.dataset, wanted)
     if owner is not None and owner != key:
         gone = {State.KEPT, State.WITHDRAWN}
         standing = next(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import struct
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -57,9 +56,11 @@ Row = Sequence[Any]
 _STAMP = struct.Struct(">QqqQ")
 _OWN_NAME = "="
 _NUMBERS = frozenset({int, float})
-_HEX = re.compile(r"[0-9a-f]{24}|[0-9a-f]{40}")
-_UUID_LENGTH = 36
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+#: of a dataset's id, of a sha1
+_HEX_LENGTHS = frozenset({24, 40})
+_UUID_LENGTH, _UUID_BYTES = 36, 16
+#: where a UUID has its dashes
+_DASHES = slice(8, 24, 5)
 
 
 def marks(columns: str) -> str:
@@ -100,13 +101,20 @@ def packed(identifier: str | None) -> str | bytes | None:
     """An id or a checksum in half the room; what does not look like one stays text."""
     if identifier is None:
         return None
-    # the length first: a million are asked
-    if len(identifier) == _UUID_LENGTH:
-        if _UUID.fullmatch(identifier):
-            return bytes.fromhex(identifier.replace("-", ""))
-    elif _HEX.fullmatch(identifier):
-        return bytes.fromhex(identifier)
-    return identifier
+    length = len(identifier)
+    if length == _UUID_LENGTH and identifier[_DASHES] == "----":
+        digits = identifier.replace("-", "")
+    elif length in _HEX_LENGTHS:
+        digits = identifier
+    else:
+        return identifier
+    try:
+        found = bytes.fromhex(digits)
+    except ValueError:
+        return identifier
+    # fromhex takes capitals and blanks too; a dash too many leaves too few digits
+    same = found.hex() == digits and (length != _UUID_LENGTH or len(found) == _UUID_BYTES)
+    return found if same else identifier
 
 
 def unpacked(cell: Any) -> Any:
@@ -114,7 +122,7 @@ def unpacked(cell: Any) -> Any:
     if not isinstance(cell, bytes):
         return cell
     digits = cell.hex()
-    if len(digits) != 32:
+    if len(cell) != _UUID_BYTES:
         return digits
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 

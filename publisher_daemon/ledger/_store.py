@@ -26,9 +26,6 @@ FILE = "ledger.sqlite3"
 _BUSY_TIMEOUT = 10.0
 #: Pages kept in memory by each connection, as far as they are used: every thread has its own.
 _CACHE_KIB = 4000
-#: The same while many rows are written, and given back then: the index of a million resources is
-#: met everywhere, and a page that does not stay in memory is written to the log again and again.
-_CACHE_OF_MANY_KIB = 64_000
 _MAY_WRITE = "Give the directory to the service's account, on a disk that can be written."
 
 
@@ -209,27 +206,21 @@ class Store:
     # --------------------------------------------------------------------------------- using it
 
     @contextmanager
-    def write(self, *, lightly: bool = False, many: bool = False) -> Iterator[Writing]:
+    def write(self, *, lightly: bool = False) -> Iterator[Writing]:
         """Commit all that is done inside, or nothing; raises LedgerBroken.
 
         ``lightly``: a power cut may undo it, as the disk is not waited for; nothing else may.
-        ``many``: thousands of rows, that take memory meanwhile.
         """
         with self._explained():
             connection = self._connection()
             if lightly:
                 connection.execute("PRAGMA synchronous=NORMAL")
-            if many:
-                connection.execute(f"PRAGMA cache_size=-{_CACHE_OF_MANY_KIB}")
             try:
                 with _transaction(connection, "BEGIN IMMEDIATE"):
                     yield Writing(connection)
             finally:
                 if lightly:
                     connection.execute("PRAGMA synchronous=FULL")
-                if many:
-                    connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-                    connection.execute("PRAGMA shrink_memory")
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

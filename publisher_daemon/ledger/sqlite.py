@@ -43,10 +43,8 @@ _MOST_VALUES = 30_000
 
 #: Parcels this old (in seconds) are of files that are gone; the portal keeps no part so long.
 _LOST_PARCEL = 7 * 86400.0
-#: From so many rows on, they get more memory while they are written.
-_MANY = 1000
-#: REPLACE drops the resource's row of another file too: two files cannot own one resource, so that
-#: one is gone, or was overruled
+#: REPLACE drops the resource's row of another file of the dataset too: two files cannot own one
+#: resource, so that one is gone, or was overruled
 _PUT, _PUT_PLAIN = (
     f"INSERT OR REPLACE INTO entry ({columns}) VALUES ({_rows.marks(columns)})"  # noqa: S608 - our own words
     for columns in (_rows.ENTRY, _rows.PLAIN_ENTRY)
@@ -235,11 +233,11 @@ class Ledger:
         )
         return int(pages) * int(size)
 
-    def entry_of(self, resource: ResourceId) -> ResourceKey | None:
-        """The file that owns this resource."""
+    def entry_of(self, dataset: DatasetId, resource: ResourceId) -> ResourceKey | None:
+        """The file that owns this resource of a dataset."""
         rows = self._store.rows(
-            f"SELECT {_rows.ENTRY} FROM entry WHERE resource=?",  # noqa: S608 - our own words
-            (_rows.packed(resource),),
+            f"SELECT {_rows.ENTRY} FROM entry WHERE dataset=? AND resource=?",  # noqa: S608 - our own words
+            (_rows.packed(dataset), _rows.packed(resource)),
         )
         return self._links.entry(rows[0]).key if rows else None
 
@@ -390,7 +388,7 @@ class Ledger:
         Each commit waits for the disk; a dataset that is found again has thousands of files.
         """
         self._links.meet(entries)
-        with self._store.write(many=len(entries) >= _MANY) as writing:
+        with self._store.write() as writing:
             self._put(writing, entries)
             writing.each(_UNSTAND, (_rows.key_cells(entry.key) for entry in entries))
             writing.each(_UNPARCEL, map(_parcel_cells, entries))
@@ -487,7 +485,7 @@ class Ledger:
     def touch(self, *entries: Entry) -> None:
         """Rewrite entries without history."""
         self._links.meet(entries)
-        with self._store.write(many=len(entries) >= _MANY) as writing:
+        with self._store.write() as writing:
             self._put(writing, entries)
 
     def stand(self, standings: Iterable[Standing], cleared: Iterable[ResourceKey] = ()) -> None:

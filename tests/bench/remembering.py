@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import closing
 from functools import partial
 from hashlib import sha1
 from pathlib import Path
@@ -37,6 +37,8 @@ MILLION = 1_000_000
 TOGETHER = 10_000
 #: What a million files may take, in MB.
 MEGABYTES = 300
+#: Seconds in which a million files are written the first time.
+FIRST = 15.0
 #: Seconds nobody may wait longer for the ledger.
 PAUSE = 0.2
 #: Seconds of a pass over one change.
@@ -63,10 +65,11 @@ def a_million(effort: Effort) -> Iterator[Row]:
     yield Row(f"{files:,} files, as published: the ledger beside what it may take",
               f"{size:.0f} MB", f"{MEGABYTES * share:.0f} MB", size / share / MEGABYTES,
               at_most(1.0))  # fmt: skip
-    # 15 s a million are wanted, where SQLite alone took 7.5 s one day and 26 another
+    yield Row(f"{files:,} files written the first time: processor time beside what it may take",
+              f"{sum(ours):.1f} s", f"{FIRST * share:.1f} s", sum(ours) / share / FIRST,
+              at_most(1.0))  # fmt: skip
     yield Row(f"{files:,} files written the first time: processor time beside SQLite alone",
-              f"{sum(ours):.1f} s", f"{sum(theirs):.1f} s", ratio_of(ours, theirs),
-              at_most(2.0))  # fmt: skip
+              f"{sum(ours):.1f} s", f"{sum(theirs):.1f} s", ratio_of(ours, theirs))  # fmt: skip
     yield _one_change(ledger, effort.directory, files)
     yield _forgotten(ledger, files // 10)
     ledger.close()
@@ -78,8 +81,7 @@ def _one_change(ledger: Ledger, home: Path, files: int) -> Row:
     root = home / "changing"
     root.mkdir()
     dataset = DatasetId("5bbb6d6cff66bd4dffffffff")
-    for number in range(files // TOGETHER):
-        ledger.touch(*(_elsewhere(entry, dataset) for entry in published(number)))
+    _gather(home / "million", dataset)
     watch = Watch("air", str(root), dataset)
     unused: Any = None  # what settles asks the portal nothing
     reconciler = Reconciler(
@@ -102,10 +104,15 @@ def _one_change(ledger: Ledger, home: Path, files: int) -> Row:
                median(took) / PASS, at_most(1.0))  # fmt: skip
 
 
-def _elsewhere(entry: Entry, dataset: DatasetId) -> Entry:
-    """The same file in another dataset, as another resource."""
-    resource = ResourceId(entry.resource[::-1].replace("-", "")[:31] + "x")
-    return replace(entry, key=replace(entry.key, dataset=dataset), resource=resource)
+def _gather(state: Path, dataset: DatasetId) -> None:
+    """Let that dataset have the files of all the others too."""
+    columns = "folder, path, resource, sha1, size, stamp, permalink, applied, published_at"
+    with closing(sqlite3.connect(state / "ledger.sqlite3")) as connection, connection:
+        connection.execute("PRAGMA cache_size=-200000")
+        connection.execute(
+            f"INSERT INTO entry (dataset, {columns}) SELECT ?, {columns} FROM entry ORDER BY path",
+            (bytes.fromhex(dataset),),
+        )
 
 
 def _forgotten(ledger: Ledger, rows: int) -> Row:

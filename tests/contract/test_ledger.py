@@ -125,6 +125,11 @@ OTHER = ResourceKey(DATASET, "air", "2026/autre.csv")
         entry(stamp=None, applied=Words(), restore=None, reset_to=None, gone_since=7.5),
         entry(ResourceKey(DATASET, "air", "\udce9t\udce9.csv")),
         entry(ResourceKey(DatasetId("slug"), "\udcff", "a"), restore="\ud800", reset_to="\udcff"),
+        entry(fingerprint=Fingerprint("AB" * 20, 1)),
+        entry(fingerprint=Fingerprint("ab " * 13 + " ", 1)),
+        entry(resource=ResourceId("01234567-89AB-cdef-0123-456789abcdef")),
+        entry(resource=ResourceId("01234567-89ab-cdef-0123-456789-bcdef")),
+        entry(resource=ResourceId("01234567-89ab-cdef-0123-4567-9-bcdef")),
         entry(fingerprint=Fingerprint("ABCDEF", 2**40), stamp=Stamp(2**40, -5, -6, 2**63 + 1)),
     ],
 )  # fmt: skip
@@ -134,7 +139,7 @@ def test_an_entry_is_read_as_it_was_written(ledger: Ledger, tmp_path: Path, writ
     record = reopened(tmp_path).read(written.key.dataset)
 
     assert record.entries == {written.key: written}
-    assert ledger.entry_of(written.resource) == written.key
+    assert ledger.entry_of(written.key.dataset, written.resource) == written.key
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,7 @@ class Life(RuleBasedStateMachine):
             for places in ({"air": ["sub"], "eau\udcff": ["a.csv", "\udce9.csv"]}, {"air": ["b"]}):
                 assert self.ledger.read_at(dataset, places) == self.twin.read_at(dataset, places)
         for entry in self.twin.entries.values():
-            assert self.ledger.entry_of(entry.resource) == entry.key
+            assert self.ledger.entry_of(entry.key.dataset, entry.resource) == entry.key
         done = [(row.key, row.action) for row in self.ledger.history()]
         assert sorted(done) == sorted(self.twin.history)
 
