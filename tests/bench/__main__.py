@@ -57,10 +57,12 @@ def main(arguments: list[str] | None = None) -> int:
             since = time.monotonic()
             rows = list(measure.run(Effort(form, Path(directory))))
             tables.append((measure.title, rows, time.monotonic() - since))
+            # at once: a measure that fails later takes nothing away
+            print("\n".join(_table(*tables[-1])), flush=True)
     took = time.monotonic() - began
-    page = _page(about, took, tables)
-    print(page)
+    print("\n".join(["", *_taken(about, took)]))
     if form == "whole" and not asked.only:
+        page = _page(about, took, tables)
         _, apart, rest = PAGE.read_text(encoding="utf-8").partition(_APART)
         PAGE.write_text(page + apart + rest, encoding="utf-8")
     missed = [row for _, rows, _ in tables for row in rows if row.short]
@@ -70,18 +72,21 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _page(about: list[str], took: float, tables: list[tuple[str, list[Row], float]]) -> str:
-    day = datetime.fromtimestamp(time.time(), UTC)
-    lines = [_HEAD, f"Measured on {day:%d %B %Y} in {took:.0f} s:", ""]
-    lines += [f"- {line}" for line in about]
-    for title, rows, spent in tables:
-        lines += ["", f"## {title}", "", f"Measured in {spent:.0f} s.", "",
-                  "| | ours | theirs | ratio | goal |",
-                  "|---|---|---|---|---|"]  # fmt: skip
-        lines += [
-            f"| {row.name} | {row.ours} | {row.theirs} | {row.ratio:.2f} | {_verdict(row)} |"
-            for row in rows
-        ]
+    lines = [_HEAD, *_taken(about, took), *(line for each in tables for line in _table(*each))]
     return "\n".join(lines) + "\n"
+
+
+def _taken(about: list[str], took: float) -> list[str]:
+    day = datetime.fromtimestamp(time.time(), UTC)
+    return [f"Measured on {day:%d %B %Y} in {took:.0f} s:", "", *(f"- {line}" for line in about)]
+
+
+def _table(title: str, rows: list[Row], spent: float) -> list[str]:
+    head = ["| | ours | theirs | ratio | goal |", "|---|---|---|---|---|"]
+    return ["", f"## {title}", "", f"Measured in {spent:.0f} s.", "", *head] + [
+        f"| {row.name} | {row.ours} | {row.theirs} | {row.ratio:.2f} | {_verdict(row)} |"
+        for row in rows
+    ]
 
 
 def _verdict(row: Row) -> str:

@@ -73,7 +73,7 @@ def _beside_others(
 ) -> Iterator[Row]:
     for datasets in (1, effort.choose(50, 5)):
         where = effort.directory / f"small-{datasets}"
-        ids = [sandbox.new_dataset() for _ in range(3 * datasets)]
+        ids = [sandbox.new_dataset() for _ in range((2 if client is None else 3) * datasets)]
         mine = _publish(_producer(where, sandbox, ids[:datasets]), sandbox, files)
         loop = _curls(sandbox, ids[datasets : 2 * datasets], files, where)
         name = f"{files} new files to {datasets} dataset{'s' if datasets > 1 else ''}"
