@@ -25,7 +25,7 @@ BEAT_EVERY = 10.0
 #: A heartbeat older than this is no sign of life: systemd's two minutes (WatchdogSec= of the unit).
 TOO_OLD = 120.0
 #: How often the noticeboard is written anew, in seconds.
-POST_EVERY = 2.0
+POST_EVERY = 5.0
 
 
 class Heartbeat:

@@ -40,9 +40,13 @@ class Looking:
     met: dict[tuple[DatasetId, str, str], float] = field(default_factory=dict)
     missed: dict[tuple[DatasetId, str, str], float] = field(default_factory=dict)
 
+    #: what is remembered of the datasets, and of which state of the ledger that is
+    _known: dict[DatasetId, DatasetFacts] = field(default_factory=dict)
+    _version: int | None = None
+
     def concerns(self, now: float, key_ends: float | None) -> tuple[Concern, ...]:
-        """Everything, now; raises LedgerBroken."""
-        facts = self.office.ledger.datasets()
+        """Everything, now; always asked by the same thread. Raises LedgerBroken."""
+        facts = self._facts()
         return (
             *self._portal(facts),
             *of_key(now, key_ends),
@@ -50,6 +54,16 @@ class Looking:
             *self._files(facts, now),
             *self._expected(facts, now),
         )
+
+    def _facts(self) -> dict[DatasetId, DatasetFacts]:
+        """What is remembered of the datasets: read again once somebody has written.
+
+        Each thread has a number of its own for what others wrote; this one writes no facts.
+        """
+        version = self.office.ledger.changed()
+        if version != self._version:
+            self._known, self._version = self.office.ledger.datasets(), version
+        return self._known
 
     def _portal(self, every: dict[DatasetId, DatasetFacts]) -> Iterator[Concern]:
         closed, patience = self.office.gate.closed, self.office.settings.alerts.patience

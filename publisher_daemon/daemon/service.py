@@ -25,6 +25,7 @@ from publisher_daemon.daemon.opening import open_ledger
 from publisher_daemon.daemon.progress import ProgressTeller
 from publisher_daemon.daemon.pruning import prune
 from publisher_daemon.daemon.signs import Signs
+from publisher_daemon.daemon.spare import give_back, keep_little
 from publisher_daemon.daemon.telling import Teller
 from publisher_daemon.errors import (
     ConfigInvalid,
@@ -50,7 +51,7 @@ ROUNDED = 0.0001
 #: How often old history is looked for, in seconds.
 PRUNE_EVERY = 24 * 3600.0
 #: How often the supervisor looks at its threads and at what the command line asks, in seconds.
-TICK = 1.0
+TICK = 2.0
 #: A worker without work says this often that it is alive, in seconds.
 LOOK_UP = 10.0
 #: How long an upload may still run after SIGTERM before it is cut (nothing is done by a cut one).
@@ -253,6 +254,8 @@ class Daemon:
                 worker.start()
             teller.start()
             self._notifier.ready(self._serving(office))
+            # what the start read of the ledger was read by this thread
+            self._ledger.rest()
             self._supervise(office, lanes, watcher, workers, schedule)
         finally:
             schedule.stop()
@@ -329,13 +332,19 @@ class Daemon:
 
     def _work(self, office: Office, lanes: Wakeups, teller: Teller) -> None:
         """One lane: take a dataset, make a pass, say when it is due again."""
+        rested = False
         try:
             while not self._stop_or_reload():
                 with office.longs.turn(LOOK_UP) as mine:
                     over = not mine or self._stop_or_reload()
                     wake = None if over else lanes.take(timeout=LOOK_UP)
                     if wake is not None:
+                        rested = False
                         self._serve_one(office, lanes, teller, wake)
+                    elif not rested:
+                        rested = True
+                        self._ledger.rest()
+                        give_back()
         except LedgerBroken as error:
             self._broken(error)
         except BaseException as error:
@@ -468,6 +477,7 @@ def run(
     transfers: Transfers | None = None,
 ) -> int:
     """Be the service; raises ConfigInvalid, LedgerBusy, LedgerBroken."""
+    keep_little()
     try:
         with open_ledger(settings) as ledger:
             notifier = Notifier(environ)

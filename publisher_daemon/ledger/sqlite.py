@@ -659,8 +659,15 @@ class Ledger:
         return [_rows.request(row) for row in sorted(rows, key=lambda row: row[0])]
 
     def changed(self) -> int:
-        """A number that moves when another process has written; costs microseconds."""
+        """A number that moves when another process or thread has written; costs microseconds.
+
+        Each thread has its own, in which what it wrote itself does not count.
+        """
         return int(self._store.rows("PRAGMA data_version")[0][0])
+
+    def rest(self) -> None:
+        """Give back the memory that this thread keeps of it; it is read again when it is wanted."""
+        self._store.rows("PRAGMA shrink_memory")
 
     def cache_get(self, name: str) -> tuple[str, float] | None:
         """A value kept for when the portal is away, and when it was kept."""

@@ -26,7 +26,7 @@ GATHER = 0.005
 #: Each watch is looked at this often, and tended if it does not seem well.
 TICK = 2.0
 #: Of more watches than this, each round looks at a part.
-AT_ONCE = 50
+AT_ONCE = 25
 #: Every so many rounds the kernel's queues are looked at too.
 THOROUGHLY = 5
 #: A watch makes a sign of life this often, and all of them together one in so many seconds.

@@ -49,7 +49,7 @@ def test_what_was_left_out_is_loaded_when_it_is_wanted() -> None:
         "assert main(['health', '--config', '/nowhere/config.toml']) == 78\n"
         "import asyncio, requests, rich.console\n"
         "answer = requests.Response()\n"
-        "answer._content = 'été'.encode('utf-8') * 9\n"
+        "answer._content = 'La qualité de l’air à Lyon, un été après l’autre. '.encode() * 9\n"
         "assert answer.apparent_encoding == 'utf-8'\n"
         "async def told(): return 'it runs'\n"
         "print(asyncio.run(told()), rich.console.Console.__name__)"
