@@ -67,6 +67,8 @@ class Profile:
     encoding: str | None = None
     delimiter: str | None = None
     rows: int | None = None
+    #: whether these are an estimate, of a table that is too large to count them
+    about: bool = False
     columns: tuple[Column, ...] = ()
     #: whether its last line is ended, where that means something
     ended: bool | None = None

@@ -136,9 +136,10 @@ def _rows(  # noqa: PLR0917 - what is compared, and by what
     if before == 0:
         return
     change = (
-        f"It has {now:,} row instead of {before:,}"
+        f"It has {now:,} row instead of {_count(before, about=old.about)}"
         if now == 1
-        else f"It has {now:,} rows instead of {before:,}"
+        else f"It has {_count(now, about=new.about)} rows instead of "
+        f"{_count(before, about=old.about)}"
     )
     if now == 0:
         # where a person let an empty one through, days without a row are normal life
@@ -158,7 +159,7 @@ def _rows(  # noqa: PLR0917 - what is compared, and by what
     beyond = before >= FEW and before - now > 4 * before**0.5 and not ordinary
     if lost >= allowed and beyond:
         yield Finding("fewer_rows", f"{change}: {lost:.0%} of them are gone.")
-    elif lost > 0 and old.ended and new.ended is False:
+    elif _is_less(new, old) and old.ended and new.ended is False:
         yield Finding(
             "cut_off", f"{change}, and its last line has no end: it looks cut off on its way."
         )
@@ -176,6 +177,17 @@ def _rows(  # noqa: PLR0917 - what is compared, and by what
         and now > TIMES_MORE * max(old.recent, default=0)
     ):
         yield Finding("more_rows", f"{change}: {now / before:.0f} times as many.", "warn")
+
+
+def _count(rows: int, *, about: bool) -> str:
+    return f"about {rows:,}" if about else f"{rows:,}"
+
+
+def _is_less(new: Profile, old: Profile) -> bool:
+    """Whether something of what is published is gone; an estimate of rows cannot tell."""
+    if new.about or old.about:
+        return new.size < old.size
+    return (new.rows or 0) < (old.rows or 0)
 
 
 def _sizes(new: Profile, before: int) -> Iterator[Finding]:

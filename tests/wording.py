@@ -210,7 +210,7 @@ SINGLE = (
     *(f"{many} {state}" for many in ("1", "{count}") for state in (
         "published", "pending", "held", "failed", "kept", "withdrawn", "ignored",
     )),
-    "text", "tabs", "commas", "semicolons", "bars", "line {at}: {count}",
+    "text", "tabs", "commas", "semicolons", "bars", "line {at}: {count}", "about {count}",
     "daily by {time}", "weekdays by {time}", "monthly by {count} {time}", "monthly by last {time}",
     *(f"weekly by {day} {{time}}" for day in (
         "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",

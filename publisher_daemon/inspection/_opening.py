@@ -32,6 +32,8 @@ class Opening:
     header: tuple[str, ...]
     #: the lines above the header, as they are
     above: bytes = b""
+    #: how its rows end; some programs of old Macs still write another
+    mark: bytes = b"\n"
 
 
 def opening_of(head: bytes) -> Opening:
@@ -48,7 +50,13 @@ def opening_of(head: bytes) -> Opening:
     for _ in range(above):
         found = _END.search(head, cut)
         cut = found.end() if found else cut
-    return Opening(delimiter, width, tuple(name.strip() for name in header), head[:cut])
+    named = tuple(name.strip() for name in header)
+    return Opening(delimiter, width, named, head[:cut], _mark_of(head[: 64 * 1024]))
+
+
+def _mark_of(head: bytes) -> bytes:
+    # both together, as Windows writes them, end with the first
+    return b"\r" if head.count(b"\r") > 2 * head.count(b"\n") else b"\n"
 
 
 def order_of_utf16(head: bytes) -> str | None:

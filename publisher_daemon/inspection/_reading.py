@@ -26,10 +26,6 @@ BLOCK = 1024 * 1024
 #: So much is read and hashed while what came before is looked at: of less, the one who reads spends
 #: more time waiting for the interpreter than working.
 AHEAD = 4 * BLOCK
-#: Of large files, twice as much, and it is looked at in blocks that stay in a processor's own
-#: memory from one look to the next: fresh pages cost as much as what is done with them.
-LARGE = 64 * BLOCK
-QUICK = BLOCK // 4
 #: What the portal's previews and its tabular API take (portal-facts §5.18), in MB.
 PREVIEWS = {"csv": 100, "gz": 100, "xls": 50, "xlsx": 12.5, "parquet": 50, "geojson": 100}
 #: An archive that says it holds this many times its own size is no data.
@@ -129,12 +125,10 @@ def inspect(
     look: _Look | None = None
     hidden = Secrets(source.size)
     head, is_text = b"", False
-    is_large = source.size > LARGE
-    step = QUICK if is_large else BLOCK
-    with closing(_hashed(source, digest, AHEAD * (1 + is_large))) as stretches:
+    with closing(_hashed(source, digest, AHEAD)) as stretches:
         for stretch in stretches:
-            for at in range(0, len(stretch), step):
-                block = bytes(stretch[at : at + step])
+            for at in range(0, len(stretch), BLOCK):
+                block = bytes(stretch[at : at + BLOCK])
                 if look is None:
                     head = block[:4096]
                     is_text = seen_as(head) in _TEXTS

@@ -84,7 +84,7 @@ _LINK = re.compile(rb"\b[a-z][a-z0-9+]{2,15}://[^\s:/@,;]{1,64}:[^\s:/@,;]{3,64}
 #: the parts that are sampled.
 ALL_SIGNS = 32 * 1024 * 1024
 OVERLAP = 400
-SAMPLE = 64 * 1024
+SAMPLE = 16 * 1024
 
 
 def keeper_of(name: str) -> re.Pattern[str] | None:

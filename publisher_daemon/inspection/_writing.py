@@ -52,19 +52,14 @@ class Writing:
         """A block in UTF-8 if it was in UTF-16."""
         return block if self._wide is None else self._wide.decode(block).encode()
 
-    def look(self, rows: bytes, left: bytes, lines: int, *, exactly: bool = True) -> None:
-        """Follow the encoding of some rows; ``left`` is what is left of them without their text.
-
-        Accents that stand alone in the rows do so in what is left, but by a rare chance.
-        """
-        if b"\0" in left:
-            self._nul += left.count(b"\0")
-        if self._wide is not None or self._broken_at is not None or left.isascii():
+    def look(self, rows: bytes, lines: int) -> None:
+        """Follow the encoding of some rows, before which there are so many lines."""
+        if self._wide is not None or self._broken_at is not None or rows.isascii():
             return
         if self._encoding == "ascii":
             self._encoding = "utf-8"
         try:
-            (rows if exactly else left).decode()
+            rows.decode()
         except UnicodeDecodeError:
             self._broken_at = lines + 1
             text = rows.decode("utf-8", "replace")
@@ -73,20 +68,16 @@ class Writing:
             # letters of both encodings: two sources were put together
             self._mixed = good > 3 and good > bad / 4
 
-    def is_known(self, left: bytes) -> bool:
-        """Whether accents like these were met before, or are known to be of another encoding."""
-        if self._wide is not None or self._broken_at is not None:
-            return True
-        try:
-            left.decode()
-        except UnicodeDecodeError:
-            return False
-        return self._encoding != "ascii"
+    def glance(self, block: bytes, lines: int) -> None:
+        """Look only for the first accent, which tells the encoding."""
+        if self._encoding == "ascii" and not block.isascii():
+            # only whole lines: a letter may be cut by the end of the block
+            self.look(block[block.find(b"\n") + 1 : block.rfind(b"\n") + 1], lines)
 
-    @property
-    def has_accents(self) -> bool:
-        """Whether one was found, so that its encoding is known."""
-        return self._encoding != "ascii"
+    def count_zeros(self, block: bytes) -> None:
+        """Count zero bytes; to look for them costs next to nothing."""
+        if b"\0" in block:
+            self._nul += block.count(b"\0")
 
     def read(self, text: str) -> None:
         """Look at the letters of a part that is sampled."""

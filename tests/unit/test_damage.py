@@ -7,6 +7,7 @@ import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -586,23 +587,79 @@ def test_one_accent_anywhere_in_a_large_table_tells_its_encoding(odd: bytes, enc
     from publisher_daemon.inspection._table import Table
 
     table = Table(1024 * 1024 * 1024)
-    sampled = [table.feed(b"nom;valeur\n" + b"a;1\n" * 1000)]
-    sampled += [table.feed(b"a;1\n" * 1000 + (odd if block == 7 else b"")) for block in range(12)]
+    rows = b"a;1\n" * 20_000
+    sampled = [table.feed(b"nom;valeur\n" + rows)]
+    sampled += [table.feed(rows + (odd if block == 7 else b"")) for block in range(12)]
 
     assert sampled == [True, *[False] * 12]
     assert table.profile().encoding == encoding
 
 
-@pytest.mark.parametrize("place", range(0, 12, 3))
-def test_one_row_of_another_width_anywhere_in_a_very_large_table_is_found(place: int) -> None:
+def very_large(header: bytes, rows: list[bytes]) -> Profile:
+    """What is found where these come again and again, as if they were of a gigabyte."""
     from publisher_daemon.inspection._table import Table
 
+    content = header + b"".join(rows)
     table = Table(1024 * 1024 * 1024)
-    rows = "é;1;2\n".encode() * 1000
-    for block in range(12):
-        table.feed(b"nom;a;b\n" * (block == 0) + rows + b"x;1\n" * 20 * (block == place) + rows)
+    for at in range(0, len(content), 1 << 20):
+        table.feed(content[at : at + (1 << 20)])
+    return table.profile()
 
-    assert "ragged" in [one.code for one in table.profile().findings]
+
+ROW = b'%d;"Lot 1; gros \xc5\x93uvre\n""Th\xc3\xa9\xc3\xa2tre"";\nphase %d";12,5;2025-11-%02d\n'
+KINDS = {
+    "values over lines": (b"id;objet;montant;date\n", lambda n: ROW % (n, n % 97, n % 28 + 1)),
+    "windows line ends": (b"id;nom\r\n", lambda n: b"%d;station %d\r\n" % (n, n % 9 * 10**6)),
+    "old line ends": (b"id;nom\r", lambda n: b"%d;station %d\r" % (n, n % 9 * 10**6)),
+    "inch marks": (b"id;nom\n", lambda n: b'%d;Tube %d" acier "brut"\n' % (n, n % 9)),
+    "windows-1252": (b"id;nom\n", lambda n: b'"%d";"Is\xe8re"\n' % n),
+}
+
+
+@pytest.mark.parametrize(("header", "row"), KINDS.values(), ids=KINDS)
+def test_rows_of_a_very_large_table_are_told_from_a_part_of_them(
+    header: bytes, row: Callable[[int], bytes]
+) -> None:
+    rows = [row(n) for n in range(9 * 1024 * 1024 // len(row(10**5)))]
+
+    found = very_large(header, rows)
+
+    assert (found.about, found.findings, found.ended) == (True, (), True)
+    assert found.rows == pytest.approx(len(rows), rel=0.01)
+
+
+@pytest.mark.parametrize("place", range(0, 8, 2))
+def test_rows_of_another_width_in_a_part_of_a_very_large_table_are_found(place: int) -> None:
+    rows = b"".join(f"été {n};1;2\n".encode() for n in range(120_000))
+    parts = [b"x;1\n" * 400_000 if part == place else rows for part in range(8)]
+    parts[0] = b"y;3;4\nz;5;6\nw;7;8\n" + parts[0]
+
+    (found,) = very_large(b"nom;a;b\n", parts).findings
+
+    assert (found.code, found.level) == ("ragged", "hold")
+    assert "around line" in found.why
+
+
+@pytest.mark.parametrize(
+    ("end", "code"), [(b"7;sta", None), (b"7", "cut_off"), (b'7;"sta', "quote_open")]
+)
+def test_how_a_very_large_table_ends_is_looked_at_whole(end: bytes, code: str | None) -> None:
+    rows = [b'%d;"station ""%d"""\n' % (n, n % 97) for n in range(150_000)]
+
+    found = very_large(b"id;nom\n", [*rows, end])
+
+    assert ([one.code for one in found.findings], found.ended) == ([code] if code else [], False)
+
+
+def test_an_estimate_of_rows_says_so_and_its_last_figures_are_no_loss() -> None:
+    old = Profile(1000, kind="table", rows=9_810_000, about=True, ended=True)
+    cut = replace(old, rows=9_790_000, ended=False, size=1001)
+
+    assert judge(cut, old, None, Checks()).holds == ()
+    assert codes(judge(replace(cut, size=999), old, None, Checks())) == {"cut_off"}
+    lost = judge(replace(old, rows=3_000_000), old, None, Checks()).sentence()
+    assert "about 3,000,000 rows instead of about 9,810,000" in lost
+    assert "près de 3\N{NO-BREAK SPACE}000\N{NO-BREAK SPACE}000 lignes" in Words("fr").of(lost)
 
 
 def test_a_very_large_export_that_is_in_it_twice_is_told() -> None:
