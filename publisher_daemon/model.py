@@ -352,11 +352,11 @@ class Remote:
     """One dataset and all its resources, as read at the start of a pass."""
 
     dataset: RemoteDataset
-    resources: tuple[RemoteResource, ...] = ()
+    resources: Mapping[ResourceId, RemoteResource] = field(default_factory=dict)
 
     def get(self, resource: ResourceId) -> RemoteResource | None:
         """That resource, if the dataset has it."""
-        return next((found for found in self.resources if found.id == resource), None)
+        return self.resources.get(resource)
 
 
 # ---------------------------------------------------------------------------- what we remember
@@ -536,7 +536,7 @@ class Folderful:
     """What the folders of one dataset hold, for the planner."""
 
     #: settled files that differ from the ledger, or all of them
-    files: tuple[SourceFile, ...] = ()
+    files: Mapping[ResourceKey, SourceFile] = field(default_factory=dict)
     #: every path seen, whatever its state
     present: frozenset[ResourceKey] = frozenset()
     #: folders of which a complete scan without error proves absence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
@@ -243,17 +243,16 @@ def _who(me: Me, found: RemoteDataset) -> str:
 def _pins(
     desk: _Desk,
     feeding: Sequence[tuple[int, FolderSettings]],
-    resources: Sequence[RemoteResource],
+    resources: Mapping[ResourceId, RemoteResource],
     title: str,
 ) -> Iterator[Finding]:
     """The resources that rules name: each must be there, and hosted by the portal."""
-    known = {each.id: each for each in resources}
     for folder_index, folder in feeding:
         for index, rule in enumerate(folder.resources):
             if rule.resource is None:
                 continue
             where = desk.places("folders", folder_index, "resources", index, "resource")
-            resource = known.get(ResourceId(rule.resource))
+            resource = resources.get(ResourceId(rule.resource))
             if resource is None:
                 yield error(
                     where,

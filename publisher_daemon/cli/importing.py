@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -24,7 +24,7 @@ _PLAIN = ("title", "acronym", "description", "description_short", "tags")
 
 
 def configuration(
-    dataset: RemoteDataset, resources: Sequence[RemoteResource], words: Words | None = None
+    dataset: RemoteDataset, resources: Collection[RemoteResource], words: Words | None = None
 ) -> str:
     """The sections that match this dataset; they load as they are. Remarks are in those words."""
     words = words or Words()

@@ -56,7 +56,7 @@ def _remote(settings: Settings, views: Iterable[DatasetView]) -> dict[str, dict[
         dataset = portal.dataset(view.dataset)
         owned = {file.resource: file for file in view.files if file.resource}
         resources: list[dict[str, object]] = []
-        for resource in portal.resources(view.dataset):
+        for resource in portal.resources(view.dataset).values():
             file = owned.get(resource.id)
             served: str | None = None
             problem: str | None = None

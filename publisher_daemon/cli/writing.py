@@ -37,7 +37,7 @@ def do_import(arguments: argparse.Namespace) -> int:
         dataset = portal.resolve(arguments.dataset)
         # a document for a program is in English
         language = Words() if arguments.json else speaking()
-        text = configuration(dataset, portal.resources(dataset.id), language)
+        text = configuration(dataset, portal.resources(dataset.id).values(), language)
     finally:
         portal.close()
     if arguments.json:

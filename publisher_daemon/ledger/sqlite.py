@@ -35,6 +35,7 @@ from publisher_daemon.model import (
     Words,
 )
 from publisher_daemon.profile import Packed
+from publisher_daemon.shelf import Entries
 
 #: Rows read at once of a folder that may have a million.
 AT_ONCE = 5000
@@ -81,18 +82,24 @@ class Ledger:
 
     # ---------------------------------------------------------------------------------- reading
 
-    def read(self, dataset: DatasetId, *, queue: bool = True) -> Record:
-        """All that is known of one dataset, at one instant; without those queued if so asked."""
+    def read(
+        self, dataset: DatasetId, *, queue: bool = True, over: Entries | None = None
+    ) -> Record:
+        """All that is known of one dataset, at one instant; without those queued if so asked.
+
+        ``over``: what was read of it before, which is renewed rather than held twice.
+        """
+        kept = Entries() if over is None else over
         waiting = "" if queue else f" AND (code<>'{QUEUED}' OR forced)"
         # row by row: a folder's burst has fifty thousand, each of which would be held twice
         with self._store.snapshot():
-            entries = map(self._links.entry, self._of(dataset, _rows.ENTRY, "entry"))
+            kept.renew(map(self._links.entry, self._of(dataset, _rows.ENTRY, "entry")))
             attempts = map(_rows.attempt, self._of(dataset, _rows.ATTEMPT, "attempt"))
             standings = map(_rows.standing, self._of(dataset, _rows.STANDING, "standing", waiting))
             released = map(_rows.released, self._of(dataset, _rows.RELEASED, "released"))
             rollbacks = map(_rows.rollback, self._of(dataset, _rows.ROLLBACK, "rollback"))
             return Record(
-                {entry.key: entry for entry in entries},
+                kept,
                 tuple(sorted(attempts, key=lambda attempt: attempt.id)),
                 {standing.key: standing for standing in standings},
                 dict(released),
@@ -132,7 +139,7 @@ class Ledger:
             released = map(_rows.released, self._of(dataset, _rows.RELEASED, "released"))
             rollbacks = map(_rows.rollback, self._of(dataset, _rows.ROLLBACK, "rollback"))
             return Record(
-                {entry.key: entry for entry in map(self._links.entry, entries)},
+                Entries(map(self._links.entry, entries)),
                 tuple(sorted(attempts, key=lambda attempt: attempt.id)),
                 {standing.key: standing for standing in map(_rows.standing, rows)},
                 dict(released),

@@ -53,7 +53,7 @@ def plan(folder: Folderful, record: Record, remote: Remote, policy: Policy, now:
     stop = dataset_trouble(remote.dataset)
     if stop is not None:
         code, why = stop
-        files = {file.key for file in folder.files} | {wait.key for wait in folder.waiting}
+        files = folder.files.keys() | {wait.key for wait in folder.waiting}
         return Plan(holds=tuple(Hold(key, code, why) for key in sorted(files)))
     desk = Desk(folder, record, remote, policy, now)
     answer_attempts(desk)

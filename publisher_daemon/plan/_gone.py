@@ -39,11 +39,12 @@ def follow_gone_files(desk: Desk) -> None:  # noqa: C901 - one step after the ot
         and wait.key not in desk.record.entries
         for wait in desk.folder.waiting
     )
-    for key, entry in sorted(desk.record.entries.items()):
-        watch = desk.policy.watch(key.folder)
-        left = key in desk.leaving
-        if key in desk.done or watch is None or not (left or desk.is_gone(key)):
+    absent = (key for key in desk.record.entries if key in desk.leaving or desk.is_gone(key))
+    for key in sorted(absent):
+        watch, left = desk.policy.watch(key.folder), key in desk.leaving
+        if key in desk.done or watch is None:
             continue
+        entry = desk.record.entries[key]
         found = desk.resources.get(entry.resource)
         if found is None:
             desk.act(Forget(key, entry.resource, "neither the file nor its resource is left"))

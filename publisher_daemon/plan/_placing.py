@@ -19,7 +19,7 @@ from publisher_daemon.model import (
 )
 from publisher_daemon.naming import base_name, default_title
 from publisher_daemon.plan._checks import checked
-from publisher_daemon.plan._desk import Desk, identity_of, served_name
+from publisher_daemon.plan._desk import Desk, identity_of, names_of, served_name
 from publisher_daemon.plan._refusals import refuse_pin
 from publisher_daemon.plan._sentences import conflict_words
 from publisher_daemon.plan._series import (
@@ -35,7 +35,7 @@ NOTHING_SAID = Words()
 def place_new_files(desk: Desk) -> None:
     """Find each new file its resource; only what has none is uploaded."""
     _wait_for_what_is_not_answered_under_another_name(desk)
-    fresh = [file for file in desk.undecided() if file.key not in desk.record.entries]
+    fresh = desk.fresh()
     # a step for all files before the next step: the strongest claim wins, not the first name
     for step in (_by_series, _by_pin, _by_identity, _by_rename, _by_later_name, _by_bytes):
         for file in fresh:
@@ -61,9 +61,9 @@ def _wait_for_what_is_not_answered_under_another_name(desk: Desk) -> None:
             if known is not None:
                 unanswered[known] = attempt.key
     waits = {hold.key: hold for hold in desk.holds}
-    for file in tuple(desk.undecided()):
+    for file in desk.fresh() if unanswered else ():
         old = unanswered.get(file.fingerprint)
-        if old is None or file.key in desk.record.entries:
+        if old is None:
             continue
         if wait := waits.get(old):
             desk.hold(file.key, wait.code, wait.why, wait.until, wait.state)
@@ -220,13 +220,13 @@ def _outdated(desk: Desk, source: Identity) -> bool:
     if source.path.startswith("bytes:") or source.folder not in desk.folder.complete:
         return False
     key = ResourceKey(desk.remote.dataset.id, source.folder, source.path)
-    return key not in desk.folder.present or key in desk.owners
+    return key not in desk.folder.present or desk.owns(key)
 
 
 def _by_name_or_upload(desk: Desk, file: SourceFile) -> None:
     named = [
         found
-        for name in _names(file)
+        for name in names_of(file)
         for found in desk.unclaimed(desk.by_name.get(name, ()))
         if found.source is None and found.filetype == "file" and _same_name(found, file)
     ]
@@ -272,11 +272,6 @@ def _rename(desk: Desk, entry: Entry, file: SourceFile) -> None:
     )
 
 
-def _names(file: SourceFile) -> set[str]:
-    """What a person might call the resource of that file."""
-    return {file.name, base_name(file.key.path), file.words.title or file.name}
-
-
 def _same_name(found: RemoteResource, file: SourceFile) -> bool:
     """Whether a person would take this resource for that file, by its link's name or its title."""
-    return served_name(found) == file.name or found.title in _names(file)
+    return served_name(found) == file.name or found.title in names_of(file)

@@ -24,7 +24,7 @@ def refuse(desk: Desk) -> None:
             desk.holds.append(wait)
             desk.done.add(wait.key)
     pins: dict[ResourceId, list[SourceFile]] = defaultdict(list)
-    for file in desk.files:
+    for file in desk.files():
         if file.pinned:
             pins[file.pinned].append(file)
     for file in desk.undecided():

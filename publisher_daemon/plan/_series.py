@@ -31,13 +31,13 @@ class Line:
 def sort_series(desk: Desk) -> None:
     """Say which files of each series do not count, and which resources leave their window."""
     for watch in desk.policy.watches:
+        if all(rule.keep == "each" for rule in watch.rules):
+            continue
         keys = {
             key.path: key
-            for key in (
-                *desk.folder.present, *desk.record.entries, *(file.key for file in desk.files)
-            )
+            for key in (*desk.folder.present, *desk.record.entries, *desk.order)
             if key.folder == watch.name
-        }  # fmt: skip
+        }
         for name, family in families(watch, keys).items():
             _sort(desk, Line(watch, name, family), {path: keys[path] for path in family.orders})
 
@@ -65,7 +65,7 @@ def _sort(desk: Desk, line: Line, keys: dict[str, ResourceKey]) -> None:
 
 def _brought_back(desk: Desk, keys: dict[str, ResourceKey]) -> set[str]:
     """Those of which a person wanted an earlier version, until their file changes."""
-    changed = {file.key for file in desk.files if not file.rolled_back}
+    changed = {file.key for file in desk.files() if not file.rolled_back}
     back = desk.record.rollbacks.keys() - changed
     return {path for path, key in keys.items() if key in back}
 
@@ -105,7 +105,7 @@ def _after_a_gone_one(desk: Desk, key: ResourceKey, line: Line, mine: str) -> No
     """What is published is gone from the folder: an older file does not take its place."""
     orders, entry = line.family.orders, line.incumbent
     ours, this = orders[mine], orders[key.path]
-    file = next((file for file in desk.files if file.key == key), None)
+    file = desk.folder.files.get(key)
     if ours is None or this is None or newer(this, ours) or ours == this or entry is None:
         return
     if file is not None and file.fingerprint == entry.fingerprint:
@@ -185,7 +185,7 @@ def resource_of_series(desk: Desk, file: SourceFile) -> list[RemoteResource]:
     if line is None or not line.one:
         return []
     found = []
-    for one in desk.unclaimed(desk.remote.resources):
+    for one in desk.unclaimed(desk.resources.values()):
         if one.source is None or one.source.folder != line.watch.name:
             continue
         place = member(line.watch, one.source.path)

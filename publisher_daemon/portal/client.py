@@ -38,6 +38,7 @@ from publisher_daemon.portal.shapes import Me
 from publisher_daemon.portal.transport import Timeouts, Transport
 from publisher_daemon.portal.turns import Turns
 from publisher_daemon.portal.vocabularies import Vocabularies
+from publisher_daemon.shelf import Resources
 
 _REREADS = 3
 #: seconds for which the extras in an upload's answer are taken for those of the resource: other
@@ -291,20 +292,21 @@ class Portal(Vocabularies, Served):
 
     # ------------------------------------------------------------------------------ resources
 
-    def resources(self, dataset: DatasetId) -> tuple[RemoteResource, ...]:
+    def resources(self, dataset: DatasetId) -> Resources:
         """All its resources, page after page, newest first; read again if they change meanwhile."""
         path = f"/api/2/datasets/{part(dataset)}/resources/"
         for _ in range(1 + _REREADS):
-            found: dict[ResourceId, RemoteResource] = {}
+            found = Resources()
             totals = []
             for page in self._calls.pages(path, {}):
                 totals.append(page.get("total"))
                 with shapes.of_a_read():
-                    found |= {one.id: one for one in map(shapes.resource, page["data"])}
+                    for one in page["data"]:
+                        found.put(shapes.resource(one))
             if all(total == len(found) for total in totals):
                 with self._lock:
                     self._counts[dataset] = len(found)
-                return tuple(found.values())
+                return found
         raise PortalUnreachable(f"the resources of {dataset} keep changing while they are listed")
 
     def resource(self, dataset: DatasetId, resource: ResourceId) -> RemoteResource:

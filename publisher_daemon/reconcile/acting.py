@@ -285,9 +285,9 @@ class Actor:
         if run.remote is None:
             return False
         small = plan(
-            Folderful((file,), frozenset({file.key})),
+            Folderful({file.key: file}, frozenset({file.key})),
             Record({file.key: entry}),
-            Remote(run.remote.dataset, (found,)),
+            Remote(run.remote.dataset, {found.id: found}),
             run.policy,
             self._clock(),
         )
@@ -503,7 +503,7 @@ class Actor:
             if key in self._unverified:
                 run.journeys.setdefault(key, self._unverified[key])
             found = run.resources.get(entry.resource)
-            file = next((one for one in run.seen.files if one.key == key), None)
+            file = run.seen.files.get(key)
             if found is None:
                 continue
             again = standing.forced or standing.failures == UNVERIFIED_LIMIT

@@ -109,8 +109,8 @@ class Failures:
 
     def _fail_key(self, run: Pass, action: Action, error: PortalError) -> None:
         key = action_key(action)
-        stamp = next((file.stamp for file in run.seen.files if file.key == key), None)
-        self._remember_failure(run, key, stamp, error)
+        file = run.seen.files.get(key)
+        self._remember_failure(run, key, file.stamp if file else None, error)
 
     def _remember_failure(
         self, run: Pass, key: ResourceKey, stamp: object, error: PortalError

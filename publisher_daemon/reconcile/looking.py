@@ -21,6 +21,7 @@ from publisher_daemon.catalogue import Facts, Span, words_of_file
 from publisher_daemon.errors import FileUnreadable, FolderUnreadable, SourceChanged
 from publisher_daemon.model import (
     QUEUED,
+    Action,
     DatasetId,
     Entry,
     Fingerprint,
@@ -29,11 +30,13 @@ from publisher_daemon.model import (
     Known,
     Policy,
     Record,
+    Replace,
     ResourceKey,
     Sighting,
     SourceFile,
     Stamp,
     State,
+    Upload,
     Watch,
     Words,
 )
@@ -56,6 +59,7 @@ from publisher_daemon.reconcile.ports import Folder, Ledger, OpenFile
 from publisher_daemon.reconcile.queueing import IN_ORDER, Crowded, Queue
 from publisher_daemon.series import AMONG_NEWER, Predecessors, line_of, set_aside
 from publisher_daemon.settle import Memory, settle
+from publisher_daemon.shelf import Files
 
 #: Reads a whole open file: what its bytes are, and what they hold.
 Inspect = Callable[[OpenFile, str, Watch], tuple[Fingerprint, Profile]]
@@ -92,7 +96,7 @@ class Seen:
     """What one look found."""
 
     #: settled files that differ from the ledger; all known ones too when everything is audited
-    files: tuple[SourceFile, ...] = ()
+    files: Files = field(default_factory=Files)
     #: every path that is there, or that nothing proves gone
     present: frozenset[ResourceKey] = frozenset()
     #: folders of which what is not present is gone
@@ -182,8 +186,8 @@ class Looker:
         if policy.watches:
             self._settle(look, policy.watches, once=once)
         gone = [
-            entry
-            for key, entry in record.entries.items()
+            record.entries[key]
+            for key in record.entries
             if key.folder in look.complete and key not in look.present
         ]
         watches = {watch.name: watch for watch in policy.watches}
@@ -194,7 +198,7 @@ class Looker:
             or any(standing.code == "unverified" for standing in record.standings.values())
         )
         return Seen(
-            files=tuple(look.files),
+            files=look.files,
             present=frozenset(look.present),
             complete=frozenset(look.complete),
             scanned=frozenset(look.scanned & look.complete),
@@ -208,6 +212,13 @@ class Looker:
             recheck_at=look.recheck_at,
             needs_portal=needs,
         )
+
+    def let_go(self, done: Iterable[Action]) -> None:
+        """Forget what was read of files that are published: nobody asks for it again."""
+        with self._lock:
+            for action in done:
+                if isinstance(action, Upload | Replace):
+                    self._digests.pop((action.file.key, action.file.stamp), None)
 
     def narrow(
         self, policy: Policy, hints: Sequence[Hint], known: Callable[[str], Iterator[Known]]
@@ -247,9 +258,10 @@ class Looker:
 
     def _look_at(self, look: _Look, watch: Watch, paths: frozenset[str] | None) -> None:
         folder = self._folders[watch.dataset, watch.name]
-        known = {key for key in look.record.entries if key.folder == watch.name}
+        # each by itself, to be found again: what is seen is not held twice
+        known = {key: key for key in look.record.entries if key.folder == watch.name}
         if paths is not None and not paths:
-            look.present |= known | set(_held(look.record, watch.name))
+            look.present.update(known, _held(look.record, watch.name))
             trouble = self._lost.get((watch.dataset, watch.name))
             if trouble is not None:
                 look.troubles[watch.name] = trouble
@@ -258,7 +270,7 @@ class Looker:
             # a hint about a directory is a hint about the files that we know below it
             paths = paths | {key.path for key in known if _lies_below(key.path, paths)}
         try:
-            seen, differ, same = self._scan(look, watch, folder, paths)
+            seen, differ, same = self._scan(look, watch, folder, paths, known)
         except FolderUnreadable as error:
             # of a folder that was lost on the way nothing is believed, not even what was seen
             self._unreadable(look, watch.name, error)
@@ -270,10 +282,10 @@ class Looker:
         if paths is not None:
             look.present |= {key for key in _held(look.record, watch.name) if key.path not in paths}
             asked = {ResourceKey(watch.dataset, watch.name, path) for path in paths}
-            absent = (known & asked) - seen
-            look.present |= known - asked
+            absent = (known.keys() & asked) - seen
+            look.present |= known.keys() - asked
         else:
-            absent = known - seen
+            absent = known.keys() - seen
             look.scanned.add(watch.name)
             if not folder.looked_whole():
                 look.dim.add(watch.name)
@@ -282,8 +294,13 @@ class Looker:
         look.looked |= seen
 
     def _scan(
-        self, look: _Look, watch: Watch, folder: Folder, paths: frozenset[str] | None
-    ) -> tuple[set[ResourceKey], list[_Candidate], list[Entry]]:
+        self,
+        look: _Look,
+        watch: Watch,
+        folder: Folder,
+        paths: frozenset[str] | None,
+        known: Mapping[ResourceKey, ResourceKey],
+    ) -> tuple[set[ResourceKey], list[_Candidate], list[ResourceKey]]:
         """What is there, what of it differs from the ledger, and what does not if that is asked.
 
         Of very many that differ only the first: a pass's own look at everything queues the others,
@@ -293,14 +310,12 @@ class Looker:
         queue = Queue(self._ledger, watch, self._clock()) if whole else None
         seen: set[ResourceKey] = set()
         differ: list[_Candidate] = []
-        same: list[Entry] = []
+        same: list[ResourceKey] = []
         places = 0
         for sighting in folder.scan(paths):
-            key = sighting.key
+            # the one that is held already, or a hundred thousand are held twice
+            key = known.get(sighting.key, sighting.key)
             entry = look.record.entries.get(key)
-            if entry is not None:
-                # the one that is held already, or a hundred thousand are held twice
-                key = entry.key
             differs = entry is None or _differs(look.record, entry, sighting)
             if differs:
                 standing = look.record.standings.get(key)
@@ -316,7 +331,7 @@ class Looker:
                 enough = paths is None or len(differ) >= TOGETHER
                 differ.append((watch, key, None if enough else sighting))
             elif look.audit and entry is not None:
-                same.append(entry)
+                same.append(key)
             seen.add(key)
             if queue is not None:
                 queue.meet(key.path, differs=differs)
@@ -376,11 +391,11 @@ class Looker:
         self._look_where_they_came_from(look)
         self._roll_back_gone(look)
         if look.audit:
-            look.files.extend(
-                self._source(look, Sighting(entry.key, entry.stamp), entry.fingerprint)
-                for entry in look.unchanged
-                if entry.stamp is not None  # as it was seen: they are the same
-            )
+            for key in look.unchanged:
+                entry = look.record.entries[key]
+                if entry.stamp is not None:  # as it was seen: they are the same
+                    sighting = Sighting(key, entry.stamp)
+                    look.files.put(self._source(look, sighting, entry.fingerprint))
 
     def _asked(self, watch: Watch, candidates: Iterable[_Candidate]) -> Iterator[list[Sighting]]:
         """What they are now, some at a time, each file having been asked who writes to it.
@@ -459,11 +474,13 @@ class Looker:
         A narrow look takes what it was not told about as present, and the two halves of a renaming
         may come in two hints.
         """
-        fresh = {file.fingerprint for file in look.files if file.key not in look.record.entries}
+        entries = look.record.entries
+        fresh = {look.files[key].fingerprint for key in look.files if key not in entries}
         if not fresh:
             return
-        for key, entry in look.record.entries.items():
-            if entry.fingerprint not in fresh or key not in look.present or key in look.looked:
+        for key in entries:
+            elsewhere = key in look.present and key not in look.looked
+            if not elsewhere or entries[key].fingerprint not in fresh:
                 continue
             folder = self._folders.get((key.dataset, key.folder))
             if key.folder in look.complete and folder and not folder.exists(key.path):
@@ -487,12 +504,12 @@ class Looker:
         rollback = look.record.rollbacks.get(key)
         if rollback is not None and rollback.instead == fingerprint.sha1:
             file = self._source(look, sighting, rollback.fingerprint)
-            look.files.append(replace(file, rolled_back=True))
+            look.files.put(replace(file, rolled_back=True))
         else:
             file = self._source(look, sighting, fingerprint)
             beside = self._folders[key.dataset, key.folder].embargo(key.path)
             file = replace(file, publish_after=beside or file.publish_after)
-            look.files.append(replace(file, profile=profile, approved=approved))
+            look.files.put(replace(file, profile=profile, approved=approved))
         look.changed.add(key)
 
     def _roll_back_gone(self, look: _Look) -> None:
@@ -505,7 +522,7 @@ class Looker:
                 continue
             stamp = Stamp(rollback.fingerprint.size, 0, 0, 0)
             file = self._source(look, Sighting(key, stamp), rollback.fingerprint)
-            look.files.append(replace(file, rolled_back=True))
+            look.files.put(replace(file, rolled_back=True))
             look.changed.add(key)
 
     def _digest(self, look: _Look, sighting: Sighting) -> Read:
@@ -598,8 +615,8 @@ class _Look:
     audit: bool
     all_at_once: bool = False
     candidates: list[_Candidate] = field(default_factory=list)
-    unchanged: list[Entry] = field(default_factory=list)
-    files: list[SourceFile] = field(default_factory=list)
+    unchanged: list[ResourceKey] = field(default_factory=list)
+    files: Files = field(default_factory=Files)
     present: set[ResourceKey] = field(default_factory=set)
     complete: set[str] = field(default_factory=set)
     scanned: set[str] = field(default_factory=set)
@@ -718,8 +735,12 @@ def _to_roll_back(record: Record, entry: Entry) -> bool:
 def _compared(look: _Look) -> set[str]:
     """The published bytes that the changed files take the place of, or come after."""
     entries = look.record.entries
-    sha1s = {entries[file.key].fingerprint.sha1 for file in look.files if file.key in entries}
-    fresh = [file for file in look.files if file.key not in entries and file.profile]
+    # the others are as they were published
+    changed = [look.files[key] for key in look.files if key in look.changed]
+    if not any(file.profile for file in changed):
+        return set()
+    sha1s = {entries[file.key].fingerprint.sha1 for file in changed if file.key in entries}
+    fresh = [file for file in changed if file.key not in entries and file.profile]
     if fresh and entries:
         published = (
             (one.key.folder, one.key.path, one.fingerprint.sha1) for one in entries.values()
@@ -730,7 +751,7 @@ def _compared(look: _Look) -> set[str]:
             line = line_of(watch, file.key.path) if watch else None
             if line is not None and line[1] is not None:
                 sha1s.update(before.before(file.key.folder, line[0], line[1]))
-    return sha1s if any(file.profile for file in look.files) else set()
+    return sha1s
 
 
 def _gone_needs(entry: Entry, watch: Watch) -> bool:

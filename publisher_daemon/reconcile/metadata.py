@@ -8,7 +8,7 @@ replace what others have written meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -25,7 +25,7 @@ from publisher_daemon.catalogue import (
     settled,
 )
 from publisher_daemon.errors import OutcomeUnknown
-from publisher_daemon.model import DatasetId, RemoteDataset, RemoteResource
+from publisher_daemon.model import DatasetId, RemoteDataset, RemoteResource, ResourceId
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +47,7 @@ class CataloguePortal(Protocol):
     def identify_dataset(self, dataset: DatasetId, extras: Mapping[str, Any]) -> None:
         """Merge these extras into the dataset's."""
 
-    def resources(self, dataset: DatasetId) -> tuple[RemoteResource, ...]:
+    def resources(self, dataset: DatasetId) -> Mapping[ResourceId, RemoteResource]:
         """All its resources."""
 
     def licenses(self) -> frozenset[str]:
@@ -175,7 +175,7 @@ class Refresher:
             done = replace(done, shown=updated)
         elif wanted.applied != applied:
             self._ledger.apply(dataset, wanted.applied)
-        done = replace(done, problems=_problems(self._portal.resources(dataset)))
+        done = replace(done, problems=_problems(self._portal.resources(dataset).values()))
         self._tell(dataset, done)
         return done
 
@@ -313,7 +313,7 @@ def refusal(current: RemoteDataset) -> str | None:
     return None
 
 
-def _problems(resources: tuple[RemoteResource, ...]) -> tuple[tuple[str, str, str], ...]:
+def _problems(resources: Iterable[RemoteResource]) -> tuple[tuple[str, str, str], ...]:
     return tuple(
         (found.title, found.permalink, words)
         for found in resources

@@ -173,10 +173,7 @@ class Reconciler:
                 run, trouble = glance
                 result = None
             else:
-                record = self._read_ledger(dataset, started)
-                once = reason is Reason.ONCE
-                seen = self._looker.look(policy, record, hints, audit=audit, once=once)
-                run = Pass(dataset, reason, policy, record, seen)
+                run = self._looked(dataset, reason, policy, hints, audit=audit)
                 trouble, result = self._work(run, audit=audit)
             seen = run.seen
             retry_at = trouble.retry_at if trouble else None
@@ -205,6 +202,21 @@ class Reconciler:
             told = run.done or run.failed or trouble or reason is Reason.ONCE
             _tell(report, quiet=not (told or _held_now(report)))
             return report
+
+    def _looked(
+        self,
+        dataset: DatasetId,
+        reason: Reason,
+        policy: Policy,
+        hints: Sequence[Hint],
+        *,
+        audit: bool,
+    ) -> Pass:
+        """Read the ledger and look; what both hold is the pass's alone."""
+        record = self._read_ledger(dataset, self._clock())
+        once = reason is Reason.ONCE
+        seen = self._looker.look(policy, record, hints, audit=audit, once=once)
+        return Pass(dataset, reason, policy, record, seen)
 
     def _glance(
         self, dataset: DatasetId, reason: Reason, policy: Policy, hints: Sequence[Hint]
@@ -338,13 +350,12 @@ class Reconciler:
         for _ in range(MAX_TURNS):
             if run.stale:
                 self._guard_read(run)
-            remote = (
-                Remote(run.remote.dataset, tuple(run.resources.values())) if run.remote else None
-            )
-            if remote is None:
+            if run.remote is None:
                 break
-            record = _without_grace(run.record, run.answered)
-            result = plan(run.folderful(), record, remote, run.policy, self._clock())
+            result = plan(
+                run.folderful(), _without_grace(run.record, run.answered), run.remote, run.policy,
+                self._clock(),
+            )  # fmt: skip
             self._tell_drifts(result)
             acted = False
             for action in _together(result.actions):
@@ -358,10 +369,11 @@ class Reconciler:
                     self._failures.fail(run, action.file, run.read_only)
                     continue
                 acted = self._actor.apply(run, action) or acted
-            run.know(self._ledger.read(run.dataset, queue=False))
+            run.know(self._ledger.read(run.dataset, queue=False, over=run.entries))
             if not acted and not run.stale:
                 break
         self._actor.verify_again(run)
+        self._looker.let_go(run.done)
         return result
 
     def _tell_drifts(self, result: Plan) -> None:
@@ -386,9 +398,8 @@ class Reconciler:
 
     def _read_remote(self, run: Pass) -> None:
         found = self._portal.dataset(run.dataset)
-        resources = self._portal.resources(run.dataset)
-        run.resources = {resource.id: resource for resource in resources}
-        run.remote = Remote(found, resources)
+        run.resources = self._portal.resources(run.dataset)
+        run.remote = Remote(found, run.resources)
         self._shown[run.dataset] = found
         run.stale = False
 

@@ -28,6 +28,7 @@ from publisher_daemon.model import (
     Words,
 )
 from publisher_daemon.profile import Packed
+from publisher_daemon.shelf import Entries, Resources
 
 
 class Source(Protocol):
@@ -129,7 +130,7 @@ class Portal(Protocol):
     def dataset(self, dataset: DatasetId) -> RemoteDataset:
         """The dataset as this key sees it; raises NotThere."""
 
-    def resources(self, dataset: DatasetId) -> tuple[RemoteResource, ...]:
+    def resources(self, dataset: DatasetId) -> Resources:
         """All its resources, page after page."""
 
     def resource(self, dataset: DatasetId, resource: ResourceId) -> RemoteResource:
@@ -210,8 +211,13 @@ class Portal(Protocol):
 class Ledger(Protocol):
     """What we own and what we were about to do; each method is one durable transaction."""
 
-    def read(self, dataset: DatasetId, *, queue: bool = True) -> Record:
-        """All that is known of one dataset; without the files that are queued if so asked."""
+    def read(
+        self, dataset: DatasetId, *, queue: bool = True, over: Entries | None = None
+    ) -> Record:
+        """All that is known of one dataset; without the files that are queued if so asked.
+
+        ``over``: what was read of it before, which is renewed rather than held twice.
+        """
 
     def queue(self, dataset: DatasetId, folder: str, after: str, limit: int) -> list[str]:
         """The paths queued in one folder that come after this one, in byte order."""

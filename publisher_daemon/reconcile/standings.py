@@ -36,7 +36,6 @@ def settle_standings(
         held.update({hold.key: hold for hold in result.holds})
     if trouble is not None and trouble.code != "stopping":
         current = _stop(run, trouble, held)
-    stamps = {file.key: file.stamp for file in run.seen.files}
     fresh: list[Standing] = []
     told: list[Hold] = []
     for key, hold in held.items():
@@ -44,7 +43,9 @@ def settle_standings(
         if key in run.failed:
             current[key] = run.failed[key]
             continue
-        standing = _standing(hold, before, stamps.get(key), run.policy.settings, now)
+        file = run.seen.files.get(key)
+        stamp = None if file is None else file.stamp
+        standing = _standing(hold, before, stamp, run.policy.settings, now)
         current[key] = standing
         # what is queued is written there already, by the look
         if standing != before and hold.code != QUEUED:
@@ -93,7 +94,7 @@ def _stop(
 ) -> dict[ResourceKey, Standing]:
     """Hold what the end of the pass leaves undone; what stands as it stood is given back."""
     same: dict[ResourceKey, Standing] = {}
-    for file in run.seen.files:
+    for file in run.seen.files.values():
         before = run.record.standings.get(file.key)
         if before is not None and _is_for_a_person(before, file.stamp, trouble):
             same[file.key] = before

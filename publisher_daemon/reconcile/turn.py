@@ -20,14 +20,13 @@ from publisher_daemon.model import (
     Reason,
     Record,
     Remote,
-    RemoteResource,
-    ResourceId,
     ResourceKey,
     Standing,
 )
 from publisher_daemon.reconcile.journey import journey_of
 from publisher_daemon.reconcile.looking import Seen
 from publisher_daemon.reconcile.ports import Source
+from publisher_daemon.shelf import Entries, Resources
 
 
 class StopPass(Exception):
@@ -77,8 +76,8 @@ class Pass:
     record: Record
     seen: Seen
     #: the record's own entries, kept up to date while actions are applied
-    entries: dict[ResourceKey, Entry] = field(default_factory=dict)
-    resources: dict[ResourceId, RemoteResource] = field(default_factory=dict)
+    entries: Entries = field(default_factory=Entries)
+    resources: Resources = field(default_factory=Resources)
     remote: Remote | None = None
     stale: bool = True
     done: list[Action] = field(default_factory=list)
@@ -117,7 +116,9 @@ class Pass:
 
     def know(self, record: Record) -> None:
         """Start from what the ledger says."""
-        self.entries = dict(record.entries)
+        entries = record.entries
+        # what the ledger gave is nobody else's
+        self.entries = entries if isinstance(entries, Entries) else Entries(entries.values())
         self.record = replace(record, entries=self.entries)
 
     def journey(self, key: ResourceKey) -> str:
@@ -127,9 +128,8 @@ class Pass:
     def folderful(self) -> Folderful:
         """What was seen, less what moved while it was handled."""
         waiting = self.seen.waiting + tuple(self.dropped.values())
-        files = tuple(file for file in self.seen.files if file.key not in self.dropped)
         return Folderful(
-            files,
+            self.seen.files.without(self.dropped),
             self.seen.present,
             self.seen.complete,
             waiting,

@@ -13,7 +13,7 @@ import io
 import json
 import threading
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -53,14 +53,14 @@ class FactsOfFiles:
         self, dataset: DatasetId, timezone: str, columns: frozenset[str], *, keep: bool = True
     ) -> Facts:
         """What is known now; ``keep`` False writes nothing in the ledger."""
-        entries = list(self._ledger.read(dataset).entries.values())
+        entries = self._ledger.read(dataset).entries
         zone = ZoneInfo(timezone)
-        newest = max((entry.published_at for entry in entries), default=0.0)
+        newest = max((entry.published_at for entry in entries.values()), default=0.0)
         return Facts(
             today=_date(self._clock(), zone),
-            names=tuple(sorted(entry.key.path for entry in entries)),
+            names=tuple(sorted(key.path for key in entries)),
             published=_date(newest, zone) if newest else None,
-            columns=self._columns(dataset, entries, columns, keep=keep) if columns else {},
+            columns=self._columns(dataset, entries.values(), columns, keep=keep) if columns else {},
         )
 
     def column(
@@ -102,7 +102,7 @@ class FactsOfFiles:
             return self._memory[dataset]
 
     def _columns(
-        self, dataset: DatasetId, entries: list[Entry], columns: frozenset[str], *, keep: bool
+        self, dataset: DatasetId, entries: Iterable[Entry], columns: frozenset[str], *, keep: bool
     ) -> dict[str, Span | str]:
         name = f"columns:{dataset}"
         kept = self._ledger.cache_get(name)

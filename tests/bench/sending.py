@@ -128,7 +128,7 @@ def to_a_portal(effort: Effort) -> Iterator[Row]:
             def emptied(work: Callable[[], object]) -> float:
                 took = seconds(work)
                 for found in portal.resources(dataset):
-                    portal.withdraw(dataset, found.id)
+                    portal.withdraw(dataset, found)
                 return took
 
             figures = in_turns(3, {"ours": lambda: emptied(ours), "curl": lambda: emptied(curl)})

@@ -107,7 +107,7 @@ def test_describes_only_what_is_said(portal: Sandbox, dataset: str, api: Api) ->
     assert found["schema"]["name"] == SCHEMA
     assert found["extras"]["theirs"] == 1
     assert ours.resource(home, created.id).source == identity
-    assert [one.source for one in ours.resources(home)] == [identity]
+    assert [one.source for one in ours.resources(home).values()] == [identity]
 
 
 def test_identifies_without_moving_the_dates(portal: Sandbox, dataset: str, api: Api) -> None:
@@ -174,7 +174,7 @@ def test_reads_every_page(portal: Sandbox, dataset: str, monkeypatch: pytest.Mon
     ours = client(portal)
     created = [put(ours, dataset, name=f"{number}.csv").id for number in range(5)]
 
-    assert [one.id for one in ours.resources(DatasetId(dataset))] == created[::-1]
+    assert [one.id for one in ours.resources(DatasetId(dataset)).values()] == created[::-1]
 
 
 def test_an_update_keeps_what_the_portal_would_wipe(

@@ -31,6 +31,7 @@ from publisher_daemon.model import (
     Watch,
 )
 from publisher_daemon.reconcile import Gate, Reconciler
+from publisher_daemon.shelf import Entries
 
 DATASET = DatasetId("5bbb6d6cff66bd4dc17bfd5a")
 QUIET = 0.1
@@ -46,9 +47,11 @@ class NeverWhole(Ledger):
         self.stood += 1
         super().stand(standings, cleared)
 
-    def read(self, dataset: DatasetId, *, queue: bool = True) -> Record:
+    def read(
+        self, dataset: DatasetId, *, queue: bool = True, over: Entries | None = None
+    ) -> Record:
         self.whole += 1
-        return super().read(dataset, queue=queue)
+        return super().read(dataset, queue=queue, over=over)
 
 
 class Desk:

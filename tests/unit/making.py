@@ -133,7 +133,7 @@ def decide(
     dataset = more.pop("dataset", None)
     there = {file.key for file in files} | {hold.key for hold in waiting}
     folder = Folderful(
-        files=files,
+        files={file.key: file for file in files},
         present=frozenset(there) if present is None else present,
         complete=frozenset(watch.name for watch in watches) if complete else frozenset(),
         waiting=waiting,
@@ -149,7 +149,13 @@ def decide(
         rollbacks=more.pop("rollbacks", {}),
     )
     shown = dataset or RemoteDataset(DATASET, "air", "Air", "https://portal.example/air")
-    return plan(folder, record, Remote(shown, resources), Policy(watches=watches, **more), now)
+    return plan(
+        folder,
+        record,
+        Remote(shown, {one.id: one for one in resources}),
+        Policy(watches=watches, **more),
+        now,
+    )
 
 
 def codes(result: Plan) -> list[str]:

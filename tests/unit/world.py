@@ -54,6 +54,7 @@ from publisher_daemon.model import (
 )
 from publisher_daemon.naming import default_title, portal_name
 from publisher_daemon.plan import action_key, plan
+from publisher_daemon.shelf import Entries, Files, Resources
 
 #: What a pass does, step by step: the process may die wherever it yields.
 Steps = Generator[None, None, None]
@@ -162,7 +163,7 @@ class World:
             if file.settled_at > self.now
         )
         return Folderful(
-            files=tuple(self.source(key) for key in settled),
+            files={key: self.source(key) for key in settled},
             present=frozenset(self.files),
             complete=frozenset({"one", "two"}),
             waiting=waiting,
@@ -171,7 +172,7 @@ class World:
     def remote(self) -> Remote:
         self.portal.catch_up(self.now)
         dataset = RemoteDataset(DATASET, "air", "Air", "https://portal.example/datasets/air")
-        return Remote(dataset, tuple(self.portal.resources.values()))
+        return Remote(dataset, dict(self.portal.resources))
 
     def decide(self, remote: Remote) -> Plan:
         """Plan, and see that the order of what is given does not matter."""
@@ -186,13 +187,17 @@ class World:
         record = replace(record, attempts=attempts)
         result = plan(folder, record, remote, self.policy(), self.now)
         again = plan(
-            replace(folder, files=folder.files[::-1], waiting=folder.waiting[::-1]),
+            replace(
+                folder,
+                files=Files(reversed([*folder.files.values()])),
+                waiting=folder.waiting[::-1],
+            ),
             Record(
-                dict(reversed(tuple(record.entries.items()))),
+                Entries(reversed([*record.entries.values()])),
                 record.attempts[::-1],
                 dict(reversed(tuple(record.standings.items()))),
             ),
-            replace(remote, resources=remote.resources[::-1]),
+            replace(remote, resources=Resources(reversed([*remote.resources.values()]))),
             self.policy(),
             self.now,
         )
