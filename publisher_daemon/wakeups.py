@@ -50,8 +50,11 @@ class _Turn:
     paths: dict[str, set[str] | None] = field(default_factory=dict)
     arrived: dict[str, set[str]] = field(default_factory=dict)
     everywhere: bool = False
+    #: how many times it was asked for
+    times: int = 0
 
     def add(self, reason: Reason, hint: Hint | None) -> None:
+        self.times += 1
         self.reasons.add(reason)
         if hint is None:
             self.everywhere = True
@@ -115,6 +118,15 @@ class Wakeups:
             turn.at = min(turn.at, when)
             turn.add(reason, hint)
             self._condition.notify_all()
+
+    def asked(self, dataset: DatasetId) -> tuple[int, tuple[Hint, ...]]:
+        """What waits for the dataset's next turn: how many times it was asked, and where to look.
+
+        It counts anew from each turn that is handed out.
+        """
+        with self._condition:
+            turn = self._turns.get((dataset, "now"))
+            return (0, ()) if turn is None else (turn.times, turn.hints())
 
     def take(self, timeout: float) -> Wake | None:
         """The next turn that is due; None when none comes within ``timeout`` seconds."""

@@ -37,6 +37,7 @@ from publisher_daemon.model import DatasetId, Hint, Policy, Reason, Report, Reso
 from publisher_daemon.naming import looks_like_dataset_id, readable
 from publisher_daemon.portal import Portal
 from publisher_daemon.reconcile import Gate, Reconciler
+from publisher_daemon.reconcile.coming import Asked
 from publisher_daemon.reconcile.creating import Creator, NewDataset
 from publisher_daemon.reconcile.flowing import Transfers
 from publisher_daemon.reconcile.longs import LongPlaces
@@ -209,6 +210,7 @@ def build(
     on_exchange: Callable[[Exchange], None] | None = None,
     transfers: Transfers | None = None,
     pulse: Pulse | None = None,
+    asked: Asked = lambda _dataset: (0, ()),
 ) -> Office:
     """Put the rooms together; raises ConfigInvalid, PortalError (only to find out slugs).
 
@@ -259,6 +261,7 @@ def build(
         versions=open_versions(settings),
         longs=longs,
         transfers=transfers,
+        asked=asked,
     )
     refreshes = Refreshes(settings, pinned, portal, ledger, folders, keep=pin)
     return Office(

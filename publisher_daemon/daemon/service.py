@@ -164,6 +164,7 @@ class Daemon:
                 on_exchange=self._metrics.exchanged if self._metrics else None,
                 transfers=self._transfers,
                 pulse=self._pulse,
+                asked=self._lanes.asked,
             )
         except PortalRefused as error:
             raise ConfigInvalid(error.message, hint=error.hint) from error

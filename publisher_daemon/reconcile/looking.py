@@ -172,7 +172,7 @@ class Looker:
             arrived = {path for hint in hints if hint.folder == watch.name for path in hint.arrived}
             if arrived:
                 self._folders[watch.dataset, watch.name].hint_arrived(arrived)
-            paths = _paths(hints, watch.name)
+            paths = paths_of(hints, watch.name)
             try:
                 self._look_at(look, watch, paths)
             except Crowded:
@@ -229,7 +229,7 @@ class Looker:
         """
         narrowed: list[Hint] = []
         for watch in policy.watches:
-            paths = _paths(hints, watch.name)
+            paths = paths_of(hints, watch.name)
             if paths is None:
                 paths = self._differing(watch, known(watch.name))
             if paths is None:
@@ -316,8 +316,8 @@ class Looker:
             # the one that is held already, or a hundred thousand are held twice
             key = known.get(sighting.key, sighting.key)
             entry = look.record.entries.get(key)
-            differs = entry is None or _differs(look.record, entry, sighting)
-            if differs:
+            changed = entry is None or differs(look.record, entry, sighting)
+            if changed:
                 standing = look.record.standings.get(key)
                 places += queueing.takes_a_place(standing)
                 if places > queueing.AT_A_TIME and _may_queue(look, watch, key):
@@ -334,7 +334,7 @@ class Looker:
                 same.append(key)
             seen.add(key)
             if queue is not None:
-                queue.meet(key.path, differs=differs)
+                queue.meet(key.path, differs=changed)
         if queue is not None:
             self._end(look, queue, folder)
         return seen, differ, same
@@ -632,7 +632,7 @@ class _Look:
         self.recheck_at = at if self.recheck_at is None else min(self.recheck_at, at)
 
 
-def _differs(record: Record, entry: Entry, sighting: Sighting) -> bool:
+def differs(record: Record, entry: Entry, sighting: Sighting) -> bool:
     """Whether a file is not as it was published, or not as a person wants it."""
     return entry.stamp != sighting.stamp or bool(entry.gone_since) or _to_roll_back(record, entry)
 
@@ -658,7 +658,7 @@ def few_places(policy: Policy, hints: Sequence[Hint]) -> Mapping[str, Collection
     """
     places: dict[str, Collection[str]] = {}
     for watch in policy.watches:
-        paths = _paths(hints, watch.name)
+        paths = paths_of(hints, watch.name)
         if paths is None or len(paths) > FEW or "" in paths or watch.ready_marker is not None:
             return None
         if any(rule.keep != "each" for rule in watch.rules):
@@ -667,7 +667,7 @@ def few_places(policy: Policy, hints: Sequence[Hint]) -> Mapping[str, Collection
     return places if policy.watches else None
 
 
-def _paths(hints: Sequence[Hint], folder: str) -> frozenset[str] | None:
+def paths_of(hints: Sequence[Hint], folder: str) -> frozenset[str] | None:
     """The paths to look at in this folder; None is all of it."""
     if not hints:
         return None

@@ -41,6 +41,7 @@ from publisher_daemon.pacing import limit_at, takes
 from publisher_daemon.plan import plan
 from publisher_daemon.reconcile.acting import Actor
 from publisher_daemon.reconcile.clock import gone_back
+from publisher_daemon.reconcile.coming import Asked, Coming
 from publisher_daemon.reconcile.failures import Failures
 from publisher_daemon.reconcile.flowing import Throttle, Transfers
 from publisher_daemon.reconcile.gate import Gate
@@ -101,6 +102,7 @@ class Reconciler:
         versions: Versions | None = None,
         longs: LongPlaces | None = None,
         transfers: Transfers | None = None,
+        asked: Asked = lambda _dataset: (0, ()),
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._portal = portal
@@ -145,6 +147,7 @@ class Reconciler:
             inspect=inspect,
             days=days,
         )
+        self._coming = Coming(asked, folders, ledger, clock, monotonic)
         self._audited: dict[DatasetId, float] = {}
         self._shown: dict[DatasetId, RemoteDataset] = {}
         self._told: set[tuple[ResourceKey, str, str, str, str | None]] = set()
@@ -347,6 +350,7 @@ class Reconciler:
 
     def _turns(self, run: Pass) -> Plan:
         result = Plan()
+        see_what_came = self._coming.during(run)
         for _ in range(MAX_TURNS):
             if run.stale:
                 self._guard_read(run)
@@ -361,6 +365,7 @@ class Reconciler:
             for action in _together(result.actions):
                 if self._stopping():
                     raise StopPass("the daemon is stopping", None, "stopping")
+                see_what_came()
                 if isinstance(action, tuple):
                     self._actor.adopt(run, action)
                     acted = True

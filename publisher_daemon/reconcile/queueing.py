@@ -27,7 +27,7 @@ _TAKES_A_PLACE = frozenset({
     "dataset_refused",
 })  # fmt: skip
 #: Rows read and written at once.
-_SOME = 1000
+SOME = 1000
 
 
 class Crowded(Exception):
@@ -39,6 +39,11 @@ def takes_a_place(standing: Standing | None) -> bool:
     return standing is None or standing.code in _TAKES_A_PLACE
 
 
+def has_queue(watch: Watch) -> bool:
+    """Whether files of this folder may wait unseen: each of them is published for itself."""
+    return watch.ready_marker is None and all(rule.keep == "each" for rule in watch.rules)
+
+
 def may_wait(record: Record, watch: Watch, key: ResourceKey) -> bool:
     """Whether a file that differs can wait unseen; in a series the newest decides for the others.
 
@@ -46,8 +51,7 @@ def may_wait(record: Record, watch: Watch, key: ResourceKey) -> bool:
     """
     standing = record.standings.get(key)
     return (
-        watch.ready_marker is None
-        and all(rule.keep == "each" for rule in watch.rules)
+        has_queue(watch)
         and (standing is None or (standing.code == QUEUED and not standing.forced))
         and key not in record.rollbacks
         and all(attempt.key != key for attempt in record.attempts)
@@ -57,10 +61,11 @@ def may_wait(record: Record, watch: Watch, key: ResourceKey) -> bool:
 class Queue:
     """The queue of one folder, walked along a look at everything, in byte order of the paths."""
 
-    def __init__(self, ledger: Ledger, watch: Watch, now: float) -> None:
+    def __init__(self, ledger: Ledger, watch: Watch, now: float, why: str = IN_ORDER) -> None:
         self._ledger = ledger
         self._watch = watch
         self._now = now
+        self._why = why
         self._rows = self._known()
         self._next = next(self._rows, None)
         self._new: list[str] = []
@@ -82,7 +87,7 @@ class Queue:
             self.first, self._first_is_new = key, new
         if self._next is None or not self._is_known(key.path):
             self._new.append(key.path)
-            if len(self._new) == _SOME:
+            if len(self._new) == SOME:
                 self._write()
 
     def end(self, folder: Folder) -> None:
@@ -109,13 +114,13 @@ class Queue:
 
     def _known(self) -> Iterator[str]:
         last = ""
-        while some := self._ledger.queue(self._watch.dataset, self._watch.name, last, _SOME):
+        while some := self._ledger.queue(self._watch.dataset, self._watch.name, last, SOME):
             yield from some
             last = some[-1]
 
     def _write(self) -> None:
         if self._new:
             self._ledger.enqueue(
-                self._watch.dataset, self._watch.name, self._new, why=IN_ORDER, now=self._now
+                self._watch.dataset, self._watch.name, self._new, why=self._why, now=self._now
             )
             self._new.clear()

@@ -31,6 +31,8 @@ from publisher_daemon.model import (
     Watch,
 )
 from publisher_daemon.reconcile import Gate, Reconciler
+from publisher_daemon.reconcile.coming import Coming
+from publisher_daemon.reconcile.turn import Pass
 from publisher_daemon.shelf import Entries
 
 DATASET = DatasetId("5bbb6d6cff66bd4dc17bfd5a")
@@ -205,7 +207,7 @@ def test_what_left_the_queue_is_waited_for_no_more(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("publisher_daemon.reconcile.queueing.AT_A_TIME", 2)
-    monkeypatch.setattr("publisher_daemon.reconcile.queueing._SOME", 2)
+    monkeypatch.setattr("publisher_daemon.reconcile.queueing.SOME", 2)
     desk.watch = replace(desk.watch, quiet=60.0)
     for number in range(9):
         (desk.root / f"{number}.csv").write_text("a;b\n")
@@ -231,6 +233,41 @@ def test_what_left_the_queue_is_waited_for_no_more(
     desk.ledger.enqueue(DATASET, "formerly", ["a.csv"], why="", now=1.0)
     desk.ledger.unqueue(DATASET, "air", waiting(desk))
     assert desk.reconciler._narrowed(desk.reconciler._policy(), DATASET, everything) is not None
+
+
+@pytest.mark.parametrize("where", [None, frozenset({"1.csv", "2.csv", ".3.csv"})])
+def test_what_comes_while_others_are_published_is_told_of_at_once(
+    desk: Desk, where: frozenset[str] | None
+) -> None:
+    (desk.root / "0.csv").write_text("a;b\n")
+    asked, now = (1, [Hint("air", where)]), 0.0
+    policy, record = desk.reconciler._policy(), desk.ledger.read(DATASET)
+    seen = desk.reconciler._looker.look(policy, record, (), audit=False, once=False)
+    run = Pass(DATASET, Reason.EVENT, policy, record, seen)
+    folders = {(DATASET, "air"): Folder(desk.watch)}
+    look = Coming(lambda _: asked, folders, desk.ledger, time.time, lambda: now).during(run)
+    for name in ("1.csv", "2.csv", ".3.csv"):
+        (desk.root / name).write_text("a;b\n")
+
+    look()
+    assert waiting(desk) == {}  # the pass has just begun
+
+    now = 5.0
+    look()
+    assert waiting(desk) == dict.fromkeys(("1.csv", "2.csv"), "queued")
+
+    now = 100.0
+    (desk.root / "4.csv").write_text("a;b\n")
+    look()
+    assert len(waiting(desk)) == 2  # nothing was asked since
+
+    asked = (2, [Hint("air")])
+    (known,) = folders[DATASET, "air"].scan(["1.csv"])
+    run.own(Entry(known.key, ResourceId("r"), Fingerprint("a" * 40, 4), known.stamp))
+    (desk.root / "2.csv").unlink()
+    now = 200.0
+    look()
+    assert waiting(desk) == {"4.csv": "queued"}  # neither what is published, nor what is gone
 
 
 def test_what_a_newer_file_decides_is_never_queued(

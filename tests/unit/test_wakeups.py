@@ -330,3 +330,17 @@ def test_turns_come_in_the_order_of_their_instants(waits: list[int]) -> None:
     order = [int(taken(lanes).dataset, 16) for _ in waits]
 
     assert [waits[number] for number in order] == sorted(waits)
+
+
+def test_what_waits_for_the_next_turn_can_be_seen_while_this_one_lasts() -> None:
+    lanes, clock = made()
+    lanes.wake(A, Reason.EVENT, hint=hint("air", "a.csv"))
+    taken(lanes)
+
+    assert lanes.asked(A) == (0, ())
+
+    lanes.wake(A, Reason.EVENT, hint=hint("air", "b.csv"))
+    lanes.wake(A, Reason.EVENT, hint=hint("air", "c.csv"))
+    lanes.wake(A, Reason.SETTLE, at=clock.now + 1, hint=hint("air", "a.csv"))
+
+    assert lanes.asked(A) == (2, (hint("air", "b.csv", "c.csv"),))
