@@ -169,9 +169,11 @@ class LoudObserver:
         try:
             while self._fd.should_keep_running():
                 there = bool(queue.poll(wait * 1000))
-                if there:
-                    for event in self._fd.read_events():
-                        self._fd.handle_event(event)
+                for event in self._fd.read_events() if there else ():
+                    self._fd.handle_event(event)
+                    # one by one: watchdog looks for the other half of each renaming in all that is
+                    # not handed on, and a burst of renamings would take the square of its number
+                    self._hand_on()
                 held = self._hand_on()
                 if not there and held is None:
                     return

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -15,10 +16,11 @@ from typing import Literal
 import pytest
 from limits import limited
 from waiting import wait_until
-from watchdog.observers.inotify_c import InotifyFD
+from watchdog.observers.inotify_c import InotifyEvent, InotifyFD
 
 from publisher_daemon.model import DatasetId, Watch
 from publisher_daemon.watcher import Watcher
+from publisher_daemon.watcher.loud import Ear, LoudObserver
 
 DATASET = DatasetId("5bbb6d6cff66bd4dc17bfd5a")
 
@@ -392,3 +394,28 @@ def test_leaves_nothing_behind(root: Path) -> None:
     assert not mine()
     assert signs is not None
     assert not Path(signs).exists()
+
+
+def test_a_burst_of_renamed_files_takes_no_longer_for_each_than_one(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, heard, files = Counter[str](), list[str](), 300
+    moved_from = vars(InotifyEvent)["is_moved_from"].fget
+
+    def counted(event: InotifyEvent) -> object:
+        asked["times"] += 1
+        return moved_from(event)
+
+    monkeypatch.setattr(InotifyEvent, "is_moved_from", property(counted))
+    observer = LoudObserver(heard.append, heard.append)
+    ear = Ear(lambda event: heard.append(os.fsdecode(event.dest_path)), heard.append)
+    observer.watch(str(root), ear, recursive=True)
+    for number in range(files):
+        (tmp_path / "aside").write_bytes(b"")
+        (tmp_path / "aside").rename(root / f"{number:03}.csv")
+
+    observer._hear()
+    observer.close()
+
+    assert heard == [str(root / f"{number:03}.csv") for number in range(files)]
+    assert asked["times"] <= 10 * files
