@@ -290,7 +290,7 @@ def remember(office: Office, report: Report) -> None:
         if watch.dataset == report.dataset:
             _keep_presence(office.folders[watch.dataset, watch.name], watch, office.ledger)
     found = office.reconciler.dataset(report.dataset)
-    before = office.ledger.datasets().get(report.dataset)
+    before = office.ledger.facts_of(report.dataset)
     facts = before or DatasetFacts(report.dataset)
     if found is not None:
         # it was read before: what was published since is the update that was missing

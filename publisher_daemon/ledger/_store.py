@@ -167,6 +167,15 @@ class Store:
             self._open.clear()
         self._local = threading.local()
 
+    def rest(self) -> None:
+        """Close this thread's connection, with its pages and statements: the next use opens it."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is not None:
+            with self._guard:
+                self._open.remove(connection)
+            del self._local.connection
+            connection.close()
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Be the only instance on this state directory; raises LedgerBusy, LedgerBroken."""

@@ -583,6 +583,12 @@ class Ledger:
         rows = self._store.rows("SELECT dataset, facts FROM dataset")
         return {DatasetId(_rows.unpacked(row[0])): _facts(json.loads(row[1])) for row in rows}
 
+    def facts_of(self, dataset: DatasetId) -> DatasetFacts | None:
+        """What was learned of one dataset: of many, each pass reads its own only."""
+        query = "SELECT facts FROM dataset WHERE dataset=?"
+        rows = self._store.rows(query, (_rows.packed(dataset),))
+        return _facts(json.loads(rows[0][0])) if rows else None
+
     def remember_dataset(self, facts: DatasetFacts) -> None:
         """Keep what was learned of a dataset."""
         with self._store.write() as writing:
@@ -673,8 +679,8 @@ class Ledger:
         return int(self._store.rows("PRAGMA data_version")[0][0])
 
     def rest(self) -> None:
-        """Give back the memory that this thread keeps of it; it is read again when it is wanted."""
-        self._store.rows("PRAGMA shrink_memory")
+        """Give back the memory that this thread keeps of it, until it wants it again."""
+        self._store.rest()
 
     def cache_get(self, name: str) -> tuple[str, float] | None:
         """A value kept for when the portal is away, and when it was kept."""
@@ -736,12 +742,14 @@ def _note(
     _insert(writing, "INSERT", "history", _rows.NOTE, cells)
 
 
+_FACTS = frozenset(field.name for field in fields(DatasetFacts))
+
+
 def _facts(kept: dict[str, Any]) -> DatasetFacts:
     """The facts as they were kept, by this version or another one."""
-    known = {field.name for field in fields(DatasetFacts)}
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in kept.items()
-        if name in known
+        if name in _FACTS
     }
     return DatasetFacts(**values)

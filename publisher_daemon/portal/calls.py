@@ -411,13 +411,15 @@ class Caller:
         return text[:_KEPT_BODY]
 
     def _headers(self, headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-        return tuple(
-            (
-                self._redacted(name)[:_KEPT_VALUE],
-                _HIDDEN if name.lower() in _SECRET_HEADERS else self._redacted(value)[:_KEPT_VALUE],
-            )
+        kept = [
+            (name, _HIDDEN if name.lower() in _SECRET_HEADERS else value)
             for name, value in islice(headers.items(), _KEPT_HEADERS)
-        )
+        ]
+        # nearly always there is nothing to hide, which one look at all of them tells
+        told = "\n".join(map("\n".join, kept))
+        if self._redacted(told) != told:
+            kept = [(self._redacted(name), self._redacted(value)) for name, value in kept]
+        return tuple((name[:_KEPT_VALUE], value[:_KEPT_VALUE]) for name, value in kept)
 
     def _redacted(self, text: str) -> str:
         """The text without the key: as it is, and in whatever dress an answer gives it back."""

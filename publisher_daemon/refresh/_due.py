@@ -158,7 +158,7 @@ class Refreshes:
         said = self._said.get(dataset)
         if said is None:
             return False
-        facts = self._ledger.datasets().get(dataset) or DatasetFacts(dataset)
+        facts = self._ledger.facts_of(dataset) or DatasetFacts(dataset)
         now = self._clock()
         if facts.refresh_settings != self._digest(dataset):
             return True
@@ -175,7 +175,7 @@ class Refreshes:
 
     def retry_at(self, dataset: DatasetId) -> float | None:
         """When what did not go through is tried again by itself."""
-        facts = self._ledger.datasets().get(dataset)
+        facts = self._ledger.facts_of(dataset)
         return None if facts is None or facts.refresh_trouble is None else facts.refresh_retry_at
 
     def look(self, lane: DatasetId) -> tuple[RemoteDataset | RemotePage, MetadataPlan]:
@@ -219,7 +219,7 @@ class Refreshes:
     def _remember(
         self, dataset: DatasetId, done: Refreshed | None, *, trouble: str | None, kind: Kind
     ) -> None:
-        facts, now = self._ledger.datasets().get(dataset) or DatasetFacts(dataset), self._clock()
+        facts, now = self._ledger.facts_of(dataset) or DatasetFacts(dataset), self._clock()
         failures = facts.refresh_failures + 1 if trouble else 0
         facts = replace(
             facts,

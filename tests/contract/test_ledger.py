@@ -6,6 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -407,6 +408,20 @@ def test_each_request_is_given_once(ledger: Ledger, tmp_path: Path) -> None:
     asking.close()
 
 
+def test_a_ledger_that_rested_goes_on_where_it_was(ledger: Ledger) -> None:
+    ledger.rest()
+    ledger.rest()
+    ledger.touch(entry())
+    ledger.rest()
+
+    assert ledger.entry(KEY) == entry()
+    held = len(ledger._store._open)
+    with ThreadPoolExecutor(1) as other:
+        other.submit(ledger.read, DATASET).result()
+        other.submit(ledger.rest).result()
+    assert len(ledger._store._open) == held
+
+
 def test_what_is_known_of_datasets_folders_and_slugs_is_kept(
     ledger: Ledger, tmp_path: Path
 ) -> None:
@@ -419,6 +434,8 @@ def test_what_is_known_of_datasets_folders_and_slugs_is_kept(
 
     after = reopened(tmp_path)
     assert after.datasets() == {DATASET: DatasetFacts(DATASET, title="Air", last_pass=5.0)}
+    assert after.facts_of(DATASET) == after.datasets()[DATASET]
+    assert after.facts_of(DatasetId("f" * 24)) is None
     assert after.applied(DATASET) == {"title": "Air", "tags": ["a"]}
     assert after.applied(DatasetId("f" * 24)) == {}
     assert (after.pinned("air"), after.pinned("eau")) == (DATASET, None)

@@ -51,6 +51,8 @@ def test_what_was_left_out_is_loaded_when_it_is_wanted() -> None:
         "answer = requests.Response()\n"
         "answer._content = 'La qualité de l’air à Lyon, un été après l’autre. '.encode() * 9\n"
         "assert answer.apparent_encoding == 'utf-8'\n"
+        "asked = requests.Request('GET', 'http://été.example/').prepare()\n"
+        "assert asked.url == 'http://xn--t-9fab.example/', asked.url\n"
         "async def told(): return 'it runs'\n"
         "print(asyncio.run(told()), rich.console.Console.__name__)"
     )
