@@ -6,6 +6,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from launcher import Sandbox
 from producer import Producer
 from remote import Remote
 from waiting import wait_until
+
+from publisher_daemon.ledger import Ledger
+from publisher_daemon.model import DatasetId
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("sshd", "sshfs")]
 
@@ -152,9 +156,16 @@ def test_a_share_that_is_lost_is_not_an_emptied_one(
             remote.kill_mount(producer.folder)
         why = service.wait_for("folder.lost")[0]["why"]
         assert ("Another file system" if how == "unmounted" else "cannot be read") in why
-        # two more looks, which could withdraw if absence were believed
         wait_until(lambda: folder_of(producer)["trouble"], 10, "`status` tells it")
-        time.sleep(3)
+        with closing(Ledger(producer.home / "state", read_only=True)) as ledger:
+            # two more looks, which could withdraw if absence were believed
+            for _ in range(2):
+                before = ledger.datasets()[DatasetId(producer.dataset)].last_pass
+                producer.call("retry")
+                wait_until(
+                    lambda: ledger.datasets()[DatasetId(producer.dataset)].last_pass != before,  # noqa: B023 - asked at once
+                    60, "it is looked at again",
+                )  # fmt: skip
         assert {one["title"] for one in api.resources(producer.dataset)} == {"a.csv", "b.csv"}
 
         if how != "unmounted":
