@@ -356,6 +356,7 @@ class Reconciler:
                 self._guard_read(run)
             if run.remote is None:
                 break
+            run.see(self._queued(run))
             result = plan(
                 run.folderful(), _without_grace(run.record, run.answered), run.remote, run.policy,
                 self._clock(),
@@ -400,6 +401,22 @@ class Reconciler:
         except PortalError as error:
             raise self._failures.stop(run.dataset, error) from error
         self._gate.answered()
+
+    def _queued(self, run: Pass) -> Iterator[ResourceKey]:
+        """Files that wait in the ledger alone, and that a resource says it is.
+
+        Without them it would seem to say so of a file that is gone, and be given to another one
+        with the same bytes. There are some only where the ledger was lost.
+        """
+        said = (found.source for found in run.resources.values() if found.source is not None)
+        keys = (ResourceKey(run.dataset, source.folder, source.path) for source in said)
+        wanted = {key for key in keys if key not in run.entries and key not in run.seen.present}
+        for folder in {key.folder for key in wanted}:
+            last = ""
+            while some := self._ledger.queue(run.dataset, folder, last, MOST_AT_ONCE):
+                there = (ResourceKey(run.dataset, folder, path) for path in some)
+                yield from (key for key in there if key in wanted)
+                last = some[-1]
 
     def _read_remote(self, run: Pass) -> None:
         found = self._portal.dataset(run.dataset)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from publisher_daemon.errors import (
@@ -120,6 +120,11 @@ class Pass:
         # what the ledger gave is nobody else's
         self.entries = entries if isinstance(entries, Entries) else Entries(entries.values())
         self.record = replace(record, entries=self.entries)
+
+    def see(self, keys: Iterable[ResourceKey]) -> None:
+        """Take these as there too."""
+        if more := frozenset(keys) - self.seen.present:
+            self.seen = replace(self.seen, present=self.seen.present | more)
 
     def journey(self, key: ResourceKey) -> str:
         """The name of the file's way to its permalink, for the log."""

@@ -19,9 +19,12 @@ from publisher_daemon.model import (
     Entry,
     Fingerprint,
     Hint,
+    Identity,
     Policy,
     Reason,
     Record,
+    RemoteDataset,
+    RemoteResource,
     Report,
     ResourceId,
     ResourceKey,
@@ -33,7 +36,7 @@ from publisher_daemon.model import (
 from publisher_daemon.reconcile import Gate, Reconciler
 from publisher_daemon.reconcile.coming import Coming
 from publisher_daemon.reconcile.turn import Pass
-from publisher_daemon.shelf import Entries
+from publisher_daemon.shelf import Entries, Resources
 
 DATASET = DatasetId("5bbb6d6cff66bd4dc17bfd5a")
 QUIET = 0.1
@@ -201,6 +204,30 @@ def test_of_very_many_files_the_first_are_held_and_the_others_queue_in_the_ledge
     record = desk.ledger.read(DATASET, queue=False)
     seen = looker.look(desk.reconciler._policy(), record, (), audit=False, once=False)
     assert published in seen.present
+
+
+def test_a_resource_is_not_given_to_a_copy_while_its_own_file_waits_in_the_queue(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("publisher_daemon.reconcile.queueing.AT_A_TIME", 1)
+    desk.watch = replace(desk.watch, quiet=0.0)
+    for name in ("a.csv", "b.csv"):
+        (desk.root / name).write_text("a;b\n")
+    # the ledger was lost: only the portal remembers that this is b.csv
+    bytes_ = Folder(desk.watch).fingerprint("b.csv", next(Folder(desk.watch).scan(["b.csv"])).stamp)
+    shown = RemoteResource(
+        ResourceId("r"), "b.csv", "https://static.example/b.csv", "", bytes_.sha1, bytes_.size,
+        source=Identity("air", "b.csv", bytes_.sha1),
+    )  # fmt: skip
+    dataset = RemoteDataset(DATASET, "air", "Air", "https://portal.example/air")
+    monkeypatch.setattr(_Absent, "dataset", lambda *_: dataset, raising=False)
+    monkeypatch.setattr(_Absent, "resources", lambda *_: Resources([shown]), raising=False)
+
+    for _ in range(2):
+        desk.reconciler.run(DATASET, Reason.RESCAN, [Hint("air")])
+
+    assert waiting(desk)["b.csv"] == "queued"
+    assert desk.ledger.read(DATASET).entries == {}  # it would be sent, if the portal were there
 
 
 def test_what_left_the_queue_is_waited_for_no_more(
