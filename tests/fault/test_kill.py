@@ -17,11 +17,11 @@ MANY, COMMITS = 400, 40
 
 
 def break_at_every_step(
-    producer: Producer, world: Publishing, call: str, way: str, *, stride: int
+    producer: Producer, world: Publishing, call: str, way: str, *, stride: int, first: int = 1
 ) -> None:
     world.begin(4 + COMMITS // stride)
     broken = 0
-    for run, step in enumerate(range(1, MANY, stride), start=1):
+    for run, step in enumerate(range(first, MANY, stride), start=1):
         world.change(run)
         if not broken_at(producer, world.command, call, way, step):
             break
@@ -75,4 +75,7 @@ def test_broken_at_every_step_the_world_converges(
 ) -> None:
     if call == SEND and way == FULL:
         way = "error=ECONNRESET"  # a socket is never full; it breaks
-    break_at_every_step(producer, world(producer, api), call, way, stride=1)
+    first = stride = 1
+    if call == PAGE and way != KILL:  # to the ledger one error is as the other: they take turns
+        first, stride = (1 if way == FULL else 2), 2
+    break_at_every_step(producer, world(producer, api), call, way, stride=stride, first=first)
