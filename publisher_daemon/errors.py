@@ -10,6 +10,7 @@
     ├─ FileUnreadable       hold this file; the others go on
     ├─ SourceChanged        look again; not a failure
     ├─ LedgerBroken         stop the process
+    │  ├─ LedgerUnwell      its disk is full, or fails: the service waits, and starts anew
     │  └─ LedgerBusy        another instance holds it; exit 1
     └─ PortalError
        ├─ PortalUnreachable nothing happened: try later; exit 75
@@ -69,6 +70,10 @@ class SourceChanged(PublisherError):
 
 
 class LedgerBroken(PublisherError):
+    """The ledger cannot be read or written."""
+
+
+class LedgerUnwell(LedgerBroken):
     """The ledger cannot be read or written."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from functools import partial
 
 from publisher_daemon import daemon, status
@@ -35,7 +36,11 @@ def do_run(arguments: argparse.Namespace) -> int:
 
     transfers = Transfers()
     with bars(transfers):
-        return daemon.run(settings, reload=reload, environ=os.environ, transfers=transfers)
+        code = daemon.run(settings, reload=reload, environ=os.environ, transfers=transfers)
+    if code == daemon.AGAIN:
+        # as after a kill, whose recovery is proved: no thread, no connection, no lock is left
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - ourselves
+    return code
 
 
 def do_once(arguments: argparse.Namespace) -> int:

@@ -1,8 +1,9 @@
 """Builds the rooms, runs them, stops them; the only supervisor.
 
 A thread that dies ends the process: the service manager restarts it, and recovery is the ordinary
-first pass. What a verb does not use of this is not loaded for it: the portal's client, the watcher
-and the schedules take longer to load than ``status`` to answer.
+first pass. A ledger whose disk fails is waited for, and the program started anew in its own place.
+What a verb does not use of this is not loaded for it: the portal's client, the watcher and the
+schedules take longer to load than ``status`` to answer.
 """
 
 from importlib import import_module
@@ -13,9 +14,10 @@ from publisher_daemon.daemon.opening import now, open_ledger, open_versions
 if TYPE_CHECKING:
     from publisher_daemon.daemon.office import Office, build, open_portal, refresh_now
     from publisher_daemon.daemon.one_pass import once
-    from publisher_daemon.daemon.service import Daemon, run
+    from publisher_daemon.daemon.service import AGAIN, Daemon, run
 
 __all__ = [
+    "AGAIN",
     "Daemon",
     "Office",
     "build",
@@ -29,6 +31,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AGAIN": "service",
     "Daemon": "service",
     "Office": "office",
     "build": "office",

@@ -32,6 +32,7 @@ from publisher_daemon.errors import (
     CredentialRefused,
     LedgerBroken,
     LedgerBusy,
+    LedgerUnwell,
     PortalError,
     PortalRefused,
 )
@@ -60,6 +61,10 @@ PATIENCE = 10.0
 HANDOVER = 2.0
 #: When a configuration that needs an answer of the portal is tried again, in seconds.
 RELOAD_AGAIN = 60.0
+#: How long a ledger whose disk is full, or fails, is let alone, in seconds.
+UNWELL = 10.0
+#: What ``run`` returns when its caller shall start the program anew.
+AGAIN = -1
 
 
 class Daemon:
@@ -97,7 +102,7 @@ class Daemon:
         self._metrics = metrics_of(settings)
 
     def run(self) -> int:
-        """Serve until SIGTERM; returns the exit code."""
+        """Serve until SIGTERM; returns the exit code, or AGAIN."""
         log.info(
             "daemon.started",
             version=__version__,
@@ -111,6 +116,8 @@ class Daemon:
                 self._until_told()
         except LedgerBroken as error:
             self._broken(error)
+        if self._fatal and isinstance(self._fatal[0], LedgerUnwell) and not self._stop.is_set():
+            return AGAIN
         self._signs.gone()
         if self._fatal:
             log.error("daemon.stopped", why=str(self._fatal[0]), code=SOMETHING_WRONG)
@@ -130,7 +137,7 @@ class Daemon:
                 office = self._reloaded(office)
 
     def _broken(self, error: LedgerBroken) -> None:
-        """Without a ledger nothing may be published: say so, and end."""
+        """Without a ledger nothing may be published: say so, and end, or begin anew later."""
         if not any(isinstance(each, LedgerBroken) for each in self._fatal):
             log.error("ledger.broken", why=error.message, hint=error.hint)
         self._fatal.append(error)
@@ -477,16 +484,32 @@ def run(
     environ: Mapping[str, str],
     transfers: Transfers | None = None,
 ) -> int:
-    """Be the service; raises ConfigInvalid, LedgerBusy, LedgerBroken."""
+    """Be the service; raises ConfigInvalid, LedgerBusy, LedgerBroken.
+
+    Returns the exit code; or, once a disk that fails was let alone for a while, AGAIN: a service
+    manager that restarts it each time gives up before somebody has made room.
+    """
     keep_little()
+    notifier = Notifier(environ)
     try:
         with open_ledger(settings) as ledger:
-            notifier = Notifier(environ)
-            return Daemon(
+            code = Daemon(
                 settings, ledger, reload=reload, notifier=notifier, transfers=transfers
             ).run()
     except LedgerBusy:
         raise  # nothing is broken: another instance has it
     except LedgerBroken as error:
         log.error("ledger.broken", why=error.message, hint=error.hint)  # noqa: TRY400 - the sentence says it all
-        raise
+        if not isinstance(error, LedgerUnwell):
+            raise
+        code = AGAIN
+    if code != AGAIN:
+        return code
+    notifier.alive()
+    notifier.status("Not publishing: the ledger cannot be written.")
+    stopped = threading.Event()
+    with on_signals(stopped.set, lambda: None):  # what SIGHUP asks for comes by itself
+        if stopped.wait(UNWELL):
+            log.info("daemon.stopped", code=OK)
+            return OK
+    return AGAIN

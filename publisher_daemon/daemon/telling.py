@@ -95,8 +95,9 @@ class Teller:
 
             self._page = Page(listen, self._metrics.text, self._alive, self._ready)
             self._page.start()
-        self._thread = threading.Thread(target=self._rounds, name="teller", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._rounds, name="teller", daemon=True)
+        thread.start()
+        self._thread = thread
         self._answers.start()
 
     def stop(self) -> None:

@@ -7,6 +7,7 @@ lock is a file lock, which the kernel frees.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -17,7 +18,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from publisher_daemon.errors import LedgerBroken, LedgerBusy
+from publisher_daemon.errors import LedgerBroken, LedgerBusy, LedgerUnwell
 from publisher_daemon.ledger._rows import storable
 from publisher_daemon.ledger.place import state_dir_problem
 
@@ -26,6 +27,8 @@ FILE = "ledger.sqlite3"
 _BUSY_TIMEOUT = 10.0
 #: Pages kept in memory by each connection, as far as they are used: every thread has its own.
 _CACHE_KIB = 4000
+#: What a disk says that is full, fails, or was made read-only: it may be well again later.
+_PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
 _MAY_WRITE = "Give the directory to the service's account, on a disk that can be written."
 
 
@@ -183,7 +186,8 @@ class Store:
         try:
             held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise LedgerBroken(
+            kind = LedgerUnwell if error.errno in _PASSING else LedgerBroken
+            raise kind(
                 f"The lock file {path} cannot be opened: {error.strerror}.", hint=_MAY_WRITE
             ) from error
         try:
@@ -253,14 +257,22 @@ class Store:
             yield
         except sqlite3.Error as error:
             what, hint = self._words_of(error)
-            raise LedgerBroken(
-                f"The ledger in {self._dir} cannot be used: {what}.", hint=hint
-            ) from error
+            kind = LedgerUnwell if self._may_pass(error) else LedgerBroken
+            raise kind(f"The ledger in {self._dir} cannot be used: {what}.", hint=hint) from error
         except OSError as error:
-            raise LedgerBroken(
+            kind = LedgerUnwell if error.errno in _PASSING else LedgerBroken
+            raise kind(
                 f"The ledger in {self._dir} cannot be used: {error.strerror or error}.",
                 hint=_MAY_WRITE,
             ) from error
+
+    def _may_pass(self, error: sqlite3.Error) -> bool:
+        """Whether the disk is what is wrong, and not what is on it, nor who may write there."""
+        name = getattr(error, "sqlite_errorname", "") or ""
+        if name.startswith("SQLITE_READONLY"):
+            with suppress(OSError):
+                return bool(os.statvfs(self._dir).f_flag & os.ST_RDONLY)
+        return name.startswith(("SQLITE_FULL", "SQLITE_IOERR")) and "SHORT_READ" not in name
 
     def _words_of(self, error: sqlite3.Error) -> tuple[str, str]:
         name = getattr(error, "sqlite_errorname", "") or ""

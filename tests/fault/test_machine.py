@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from colleague import Api
 from producer import Producer
+from waiting import wait_until
 
 #: address space in MiB: from too little to start Python to enough for all of it
 MEMORY = (30, 75, 110, 150, 210, 600)
@@ -48,6 +49,34 @@ def small_disk(producer: Producer) -> Iterator[Path]:
     )
     yield producer.state
     subprocess.run(["umount", "-l", str(producer.state)], check=True)
+
+
+@pytest.mark.root
+def test_a_service_whose_state_disk_is_full_goes_on_by_itself_once_there_is_room(
+    producer: Producer, api: Api, small_disk: Path
+) -> None:
+    producer.drop("a.csv", b"un")
+    filler = small_disk / "filler"
+    with producer.start() as service:
+        service.wait_for("resource.created")
+        with suppress(OSError), filler.open("wb", buffering=0) as out:
+            while True:
+                out.write(b"x" * 4096)
+        contents = {f"n{number}.csv": b"%d" % number for number in range(30)}
+        for name, content in contents.items():
+            producer.drop(name, content)
+        (told, *_) = service.wait_for("ledger.broken")
+        filler.unlink()
+
+        def published() -> bool:
+            found = api.resources(producer.dataset)
+            return {one["title"]: api.download(one) for one in found} == contents | {"a.csv": b"un"}
+
+        wait_until(published, 60, "all that came meanwhile is there")
+        assert service.stop() == 0
+
+    assert "full" in told["why"]
+    assert len(api.resources(producer.dataset)) == len(contents) + 1, "no twin"
 
 
 @pytest.mark.root
