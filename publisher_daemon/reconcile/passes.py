@@ -357,6 +357,7 @@ class Reconciler:
             if run.remote is None:
                 break
             run.see(self._queued(run))
+            asked = _asked_for(run.record)
             result = plan(
                 run.folderful(), _without_grace(run.record, run.answered), run.remote, run.policy,
                 self._clock(),
@@ -376,7 +377,7 @@ class Reconciler:
                     continue
                 acted = self._actor.apply(run, action) or acted
             run.know(self._ledger.read(run.dataset, queue=False, over=run.entries))
-            if not acted and not run.stale:
+            if not acted and not run.stale and _asked_for(run.record) <= asked:
                 break
         self._actor.verify_again(run)
         self._looker.let_go(run.done)
@@ -462,6 +463,16 @@ def _without_grace(record: Record, answered: set[int]) -> Record:
         for attempt in record.attempts
     )
     return replace(record, attempts=attempts)
+
+
+def _asked_for(record: Record) -> set[ResourceKey]:
+    """The files for which a person asked something (``force`` of the ledger).
+
+    A plan that knew nothing of it is made again: what the end of the pass remembers of each file
+    would go over it.
+    """
+    standings = record.standings.items()
+    return {key for key, standing in standings if standing.forced or standing.not_before == 0}
 
 
 def _imagine(record: Record, actions: Iterable[Action]) -> Record | None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 
 import pytest
 from colleague import Api
 from producer import Producer, Service
+from proxy import Proxy
 from waiting import wait_until
 
 NAMES = [f"{number:02}.csv" for number in range(6)]
 
 
 @pytest.fixture
-def withdrawing(producer: Producer) -> Producer:
+def withdrawing(distant: Producer) -> Producer:
+    producer = distant
     producer.folder_settings |= {
         "when_deleted": '"withdraw"', "withdraw_after": '"2s"', "max_withdraw": '"100%"',
     }  # fmt: skip
@@ -55,9 +58,10 @@ def test_one_file_that_is_gone_goes_after_its_time_unless_it_comes_back(
 
 @pytest.mark.parametrize("how", ["at once", "one after the other"])
 def test_many_that_vanish_stay_on_the_portal_until_a_person_says_yes(
-    withdrawing: Producer, api: Api, how: str
+    withdrawing: Producer, api: Api, proxy: Proxy, how: str
 ) -> None:
     gone = NAMES[:3]
+    withdrawing.settings["rescan_every"] = '"1s"'
     with withdrawing.start() as service:
         filled(withdrawing, api)
         for name in gone:
@@ -68,9 +72,20 @@ def test_many_that_vanish_stay_on_the_portal_until_a_person_says_yes(
         assert titles(api, withdrawing) == set(NAMES)
         assert "retry --yes" in withdrawing.status()[gone[0]]["why"]
 
-        withdrawing.call("retry", "--yes")
+        if how == "at once":
+            # in the middle of a look that has read the ledger, and plans by what it read
+            asked = threading.Event()
 
-        wait_until(lambda: titles(api, withdrawing) == set(NAMES[3:]), 30, "they are withdrawn")
+            def ask() -> None:
+                withdrawing.call("retry", "--yes")
+                asked.set()
+
+            proxy.rule("GET .*/resources/", times=1, on_reply=ask)
+            wait_until(asked.is_set, 30, "a look asks the portal")
+        else:
+            withdrawing.call("retry", "--yes")
+
+        wait_until(lambda: titles(api, withdrawing) == set(NAMES[3:]), 45, "they are withdrawn")
 
 
 def _is_seen_to_be_gone(service: Service, name: str) -> None:
