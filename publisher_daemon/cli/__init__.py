@@ -218,14 +218,13 @@ def _lighten() -> None:
     """Leave out what libraries bring along and no line of ours uses: 0.2 s of each start.
 
     rich is for structlog's own console, and it does without; asyncio, which pydantic-settings names
-    too, is for loggers and commands of another kind than ours, and APScheduler asks it only whether
-    a function is of its kind; chardet and charset_normalizer guess how a text is written, where we
-    are told, and requests wants a version only; idna writes hosts that are not ASCII; and pydantic
-    would look into every package installed for one that extends it.
+    too, is for loggers and commands of another kind than ours; chardet and charset_normalizer guess
+    how a text is written, where we are told, and requests wants a version only; idna writes hosts
+    that are not ASCII; and pydantic would look into every package installed for one that extends
+    it.
     """
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    asked = {"iscoroutinefunction": import_module("inspect").iscoroutinefunction}
-    sys.modules.setdefault("asyncio", _Later("asyncio", **asked))
+    sys.modules.setdefault("asyncio", _Later("asyncio"))
     sys.modules.setdefault("idna", _Later("idna"))
     sys.modules.setdefault("chardet", None)  # type: ignore[arg-type]  # “there is none”
     # requests takes any 2 and any 3, and the lock has one of these

@@ -10,12 +10,13 @@ import random
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.base import BaseTrigger
-from apscheduler.triggers.interval import IntervalTrigger
-
 from publisher_daemon.model import DatasetId, Reason
 from publisher_daemon.schedule import SPREAD, moment, next_cron
+from publisher_daemon.schedule._apscheduler import (
+    BackgroundScheduler,
+    BaseTrigger,
+    IntervalTrigger,
+)
 
 
 class _Cron(BaseTrigger):  # type: ignore[misc]  # APScheduler is untyped
