@@ -17,8 +17,12 @@ from publisher_daemon.profile import RECENT, Column, Finding, Level, Profile
 #: Fresh data (its dates all moved on) may have far fewer rows than the day before, down to this
 #: share of what is otherwise asked: Sundays, holidays.
 FRESH = 0.4
-#: Below this many rows, one day may well have a tenth of another's.
+#: Below this many rows, one day may well have a tenth of another's, and an instrument none.
 SMALL = 100
+#: Versions after which those of a week are known.
+WEEK = 7
+#: Where one version had so many times the rows of another, days without a row are normal life.
+HARDLY = 12
 #: Below this many rows on either side, shares mean nothing.
 FEW = 20
 #: Below this many rows, a table is a beginning or a trial: its columns may still change.
@@ -142,19 +146,27 @@ def _rows(  # noqa: PLR0917 - what is compared, and by what
         f"{_count(before, about=old.about)}"
     )
     if now == 0:
-        # where a person let an empty one through, days without a row are normal life
-        level: Level = "warn" if 0 in old.recent else "hold"
+        # where an empty one, or one with hardly a row, went out before
+        known = (before, *old.recent)
+        hardly = min(known) < FEW_LINES and min(known) * HARDLY <= max(known)
+        level: Level = "warn" if hardly else "hold"
         yield Finding("emptied", f"{change}: the export is empty.", level)
         return
     lost = 1 - now / before
     allowed = checks.fewer_rows
-    if _is_fresh(new, old):
-        allowed = 1 - (1 - allowed) * (FRESH if before >= SMALL else FRESH / 2)
+    # of XML nobody reads the dates
+    if _is_fresh(new, old) or new.kind == "xml":
+        if before >= SMALL:
+            allowed = 1 - (1 - allowed) * FRESH
+        else:
+            # until a whole week was seen, nobody knows its Sundays
+            allowed = 1 - (1 - allowed) * FRESH / 2 if len(old.recent) >= WEEK else 1.0
     # what went out before with so few rows is normal life
     usual = min((rows for rows in old.recent if rows > 0), default=before)
     room = checks.fewer_rows / (2 if usual >= SMALL else 1)
     least = min(usual * (1 - room), usual - 2 * usual**0.5)
     ordinary = now >= least and bool(old.recent) and not _goes_back(new, old, today)
+    ordinary = ordinary or _begins_anew(new, old, now / before)
     # small numbers vary much by chance
     beyond = before >= FEW and before - now > 4 * before**0.5 and not ordinary
     if lost >= allowed and beyond:
@@ -232,7 +244,9 @@ def _columns(new: Profile, old: Profile, checks: Checks) -> Iterator[Finding]:
     for column in new.columns:
         was_column = known.get(column.name)
         if was_column is not None:
-            yield from _kinds(column, was_column, level, enough=(new.rows or 0) >= FEW)
+            # an instrument that rests on one day is normal life, and no column lost on the way
+            resting = FEW <= (new.rows or 0) < SMALL and _is_fresh(new, old)
+            yield from _kinds(column, was_column, level, new.rows or 0, resting=resting)
 
 
 def _known(new: Profile, old: Profile) -> Mapping[str, Column]:
@@ -288,12 +302,14 @@ A_YEAR = 300
 ELSEWHERE = 3.0
 
 
-def _kinds(new: Column, old: Column, level: Level, *, enough: bool) -> Iterator[Finding]:
-    where = f"In the column “{new.name}”"
+def _kinds(
+    new: Column, old: Column, level: Level, rows: int, *, resting: bool
+) -> Iterator[Finding]:
+    where, enough = f"In the column “{new.name}”", rows >= FEW
     if new.kind == "blank":
         if old.blank < 0.1 and enough:
             # where it was empty before, and went out, an instrument that rests is normal life
-            known: Level = "warn" if old.emptied else level
+            known: Level = "warn" if old.emptied or resting else level
             yield Finding("column_emptied", f"{where} all values are gone.", known)
         return
     if enough:
@@ -471,6 +487,17 @@ def _is_fresh(new: Profile, old: Profile) -> bool:
         str(column.least) > str(before.least) and str(column.greatest) >= str(before.greatest)
         for column, before in _dated(new, old)
     )
+
+
+def _begins_anew(new: Profile, old: Profile, share: float) -> bool:
+    """Whether all its days come after those published, with as many rows for each: a new month."""
+    for column, before in _dated(new, old):
+        first, last = str(column.least), str(column.greatest)
+        was_first, was_last = str(before.least), str(before.greatest)
+        days, were = (_days(last) - _days(first) + 1, _days(was_last) - _days(was_first) + 1)
+        if first > was_last and days < were and share > days / were / 2:
+            return True
+    return False
 
 
 def _goes_back(new: Profile, old: Profile, today: str | None) -> bool:

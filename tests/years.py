@@ -92,10 +92,7 @@ def rivers(rng: random.Random) -> Files:
 
 
 def register(rng: random.Random) -> Files:
-    """Decisions of the day of a prefecture: many on weekdays, a few on Saturdays, none on Sundays.
-
-    The first with few of them and the first empty one ask a person; no other does.
-    """
+    """Decisions of a day: many on weekdays, a few on Saturdays, none on Sundays."""
     number = 0
     for day in days():
         count = 0 if is_quiet(day) else max(1, int(rng.gauss(60, 15)))
@@ -267,10 +264,7 @@ def french(rng: random.Random) -> Files:
 
 
 def outage(rng: random.Random) -> Files:
-    """A station of weather: its rain gauge is out of order now and then, for a day or for a week.
-
-    The first day without a value in the column asks a person; no other does.
-    """
+    """A station of weather: its rain gauge is out of order now and then, for a day or a week."""
     until = START
     for number, day in enumerate(days()):
         if number and number % 33 == 0:
@@ -403,13 +397,13 @@ class Series:
 SERIES = {
     one.make.__name__: one
     for one in (
-        Series(transport), Series(rivers), Series(register, asks=2), Series(budget), Series(log),
+        Series(transport), Series(rivers), Series(register), Series(budget), Series(log),
         Series(places, "arrets.geojson"), Series(sheets, "agents.xlsx"),
         Series(service, "velos.json"), Series(events, "agenda.jsonl"), Series(seasonal),
-        Series(snow, asks=2), Series(prices), Series(indicator), Series(grows_columns),
+        Series(snow), Series(prices), Series(indicator), Series(grows_columns),
         Series(packed, "conso.csv.gz"), Series(timetable, "gtfs.zip"), Series(french, "f.tsv"),
-        Series(outage, asks=1), Series(air_quality), Series(counters), Series(inventory),
-        Series(works), Series(since_january, asks=1), Series(deaths, asks=1), Series(counted),
+        Series(outage), Series(air_quality), Series(counters), Series(inventory),
+        Series(works), Series(since_january), Series(deaths), Series(counted),
         Series(roadworks, "chantiers.geojson", asks=2),
     )
 }  # fmt: skip

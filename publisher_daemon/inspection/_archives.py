@@ -13,14 +13,21 @@ from xml.parsers import expat
 
 from publisher_daemon.inspection._file import Positioned, Window
 from publisher_daemon.inspection._parquet import parquet
+from publisher_daemon.inspection._signs import error_message, mismatch
 from publisher_daemon.naming import extension
 from publisher_daemon.profile import Column, Finding, Profile
 
 #: A ZIP that says it holds this many times its own size is no data.
 BOMB = 1000
+#: What a file in an archive must not be.
+_NO_DATA = frozenset({"html_page", "error_message", "not_the_data"})
+#: So many of the files in an archive are looked at.
+MEMBERS = 100
 #: How many of a spreadsheet's cells with shared text are looked up for its header.
 HEADER = 500
 BLOCK = 256 * 1024
+#: So many of a PDF's objects are looked for.
+OBJECTS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +93,42 @@ def _zip(source: Positioned, ending: str, found: Profile) -> Profile:
                 return _with(found, kind, f"It is a ZIP archive, and no .{ending} document.")
             if not any(not info.is_dir() for info in infos):
                 return _with(found, kind, "It is an archive with nothing in it.")
-            if ending in {"xlsx", "xlsm"}:
-                whole = _sheet(opened, found, _Excel(_shared(opened)), _first_sheet(opened))
-            elif ending == "ods":
-                whole = _sheet(opened, found, _Calc(), "content.xml")
+            whole = _opened(opened, ending, found)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
         why = "its end is missing" if "not a zip" in str(error) else str(error)[:120]
         return _with(found, kind, f"It is damaged or cut off: {why}.")
     except expat.ExpatError as error:
         return _with(found, kind, f"It is damaged: what is in it cannot be read ({error}).")
     return replace(whole, kind=kind)
+
+
+def _opened(opened: zipfile.ZipFile, ending: str, found: Profile) -> Profile:
+    """What a whole archive holds."""
+    if ending in {"xlsx", "xlsm"}:
+        return _sheet(opened, found, _Excel(_shared(opened)), _first_sheet(opened))
+    if ending == "ods":
+        return _sheet(opened, found, _Calc(), "content.xml")
+    wrong = None if ending in _INSIDE else _member(opened)
+    return found if wrong is None else replace(found, findings=(wrong,))
+
+
+def _member(opened: zipfile.ZipFile) -> Finding | None:
+    """What is wrong with a file in it, by its beginning, or by others that it needs."""
+    names = {name.lower() for name in opened.namelist()}
+    for info in opened.infolist()[:MEMBERS]:
+        name = info.filename
+        base, _, ending = name.lower().rpartition(".")
+        if ending == "shp" and f"{base}.dbf" not in names:
+            why = f"“{name}” in it lacks its table, the file that ends with .dbf."
+            return Finding("damaged", why)
+        with opened.open(info) as stream:
+            head = stream.read(4096)
+        wrong = mismatch(head, ending, info.file_size) or error_message(head, info.file_size)
+        if wrong is not None and wrong.code in _NO_DATA:
+            return replace(
+                wrong, why=f"A file in it, “{name}”, is not what it should be: {wrong.why}"
+            )
+    return None
 
 
 def _sheet(
@@ -260,7 +293,19 @@ def _pdf(source: Positioned) -> str | None:
     table = source.read_at(int(found[-1]), 64).lstrip()
     if not (table.startswith(b"xref") or re.match(rb"\d+\s+\d+\s+obj", table)):
         return "The PDF is damaged: its table of contents is not where it should be."
+    if table.startswith(b"xref") and _has_holes(source, int(found[-1])):
+        return "The PDF is damaged: parts of it are zero bytes, as after a full disk or a crash."
     return None
+
+
+def _has_holes(source: Positioned, table: int) -> bool:
+    """Whether nothing but zero bytes stands where its table of contents says that something does.
+
+    What is only somewhere near is none of our business: those who show a PDF find it.
+    """
+    places = re.findall(rb"(\d{10}) \d{5} n", source.read_at(table, BLOCK))
+    some = places[:: max(1, len(places) // OBJECTS)]
+    return any(source.read_at(int(place), 16) == bytes(16) for place in some)
 
 
 def _sqlite(source: Positioned) -> str | None:

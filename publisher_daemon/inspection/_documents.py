@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 import json
+from collections import Counter
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 from xml.parsers import expat
 
@@ -18,6 +20,15 @@ NAMED = 2000
 PROJECTED = 1000
 #: Where France lies when longitude and latitude are exchanged.
 EXCHANGED = ((41.0, 51.6), (-5.6, 9.9))
+#: What the answer of a service that failed consists of.
+FAILURE = frozenset({
+    "status", "statuscode", "code", "message", "msg", "detail", "details", "title", "type", "path",
+    "instance", "timestamp", "error", "errors",
+})  # fmt: skip
+#: And the root of one in XML: those of maps (WFS, WMS), SOAP, object stores.
+FAULTS = frozenset({"ExceptionReport", "ServiceExceptionReport", "ServiceException", "Error"})
+#: Elements of one name, of which fewer are no rows of anything.
+FEW = 20
 #: WGS 84 in degrees, with a little room for rounding.
 LONGITUDE, LATITUDE = 180.0001, 90.0001
 
@@ -78,7 +89,7 @@ class Json:
                     "warn",
                 )
             )
-        if self._problem is None and shape.error and (shape.rows or 0) <= 1 and self._size < 20_000:
+        if self._problem is None and shape.is_error() and self._size < 20_000:
             findings.append(
                 Finding("error_message", "It holds the error message of a service, not data.")
             )
@@ -112,6 +123,7 @@ class _Shape:
         self.names: dict[str, int] = {}
         self.type: str | None = None
         self.error = False
+        self._first: set[str] = set()
         self.outside = self.impossible = 0
         self.box: tuple[tuple[float, float], tuple[float, float]] | None = None
 
@@ -139,6 +151,8 @@ class _Shape:
                 name = value
                 if self._is_named(path) and (self.rows or 0) <= NAMED:
                     self.names[value] = self.names.get(value, 0) + 1
+                if path == [""] and len(self._first) <= len(FAILURE):
+                    self._first.add(value.lower())
                 if len(path) == 1 and value in {"error", "errors", "exception", "fault"}:
                     self.error = True
             else:
@@ -150,6 +164,13 @@ class _Shape:
                     numbers = []
                 if path and path[-1].endswith("[]") is False:
                     name = ""
+
+    def is_error(self) -> bool:
+        """Whether it is the answer of a service that failed."""
+        said = self._first & {"message", "msg", "detail", "title"}
+        coded = self._first & {"status", "statuscode", "code"}
+        failed = said and coded and self._first <= FAILURE
+        return bool(self.error or failed) and (self.rows or 0) <= 1
 
     def _is_table(self, path: list[str]) -> bool:
         if self._geo:
@@ -268,12 +289,28 @@ class JsonLines:
 
 
 class Xml:
-    """An XML document that is read to its end."""
+    """An XML document that is read to its end; its rows are the elements that come most often."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._parser = expat.ParserCreate()
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
         self._problem: str | None = None
+        self._depth = 0
+        self._root = ""
+        #: how often each name stands, nearest to the root
+        self._names: list[Counter[str]] = [Counter() for _ in range(3)]
+
+    def _start(self, name: str, _: dict[str, str]) -> None:
+        if self._depth == 0:
+            self._root = name.rpartition(":")[2]
+        elif self._depth <= len(self._names):
+            self._names[self._depth - 1][name] += 1
+        self._depth += 1
+
+    def _end(self, _: str) -> None:
+        self._depth -= 1
 
     def feed(self, block: bytes) -> bool:
         """Parse the next block."""
@@ -289,10 +326,19 @@ class Xml:
             self._problem = str(error)
 
     def profile(self) -> Profile:
-        """Whether it is whole."""
+        """Whether it is whole, and how many things it is about."""
         self._parse(b"", last=True)
-        found = Profile(self._size, "xml")
-        if self._problem is None:
-            return found
-        why = f"It is no valid XML, or it is cut off: {self._problem}."
-        return Profile(self._size, "xml", findings=(Finding("invalid_xml", why),))
+        found = Profile(self._size, "xml", rows=self._rows())
+        if self._problem is not None:
+            why = f"It is no valid XML, or it is cut off: {self._problem}."
+            return Profile(self._size, "xml", findings=(Finding("invalid_xml", why),))
+        fault = any(name.rpartition(":")[2] == "Fault" for name in self._names[1])
+        if self._root in FAULTS or (self._root == "Envelope" and fault):
+            why = "It holds the error message of a service, not data."
+            return replace(found, findings=(Finding("error_message", why),))
+        return found
+
+    def _rows(self) -> int | None:
+        """The first level of elements at which there are many of one name; None: no such."""
+        most = (max(names.values(), default=0) for names in self._names)
+        return next((times for times in most if times >= FEW), None)

@@ -16,6 +16,9 @@ from publisher_daemon.profile import MOST_COLUMNS, Column, Finding, Profile
 LONGEST = 16 * 1024 * 1024
 #: Structures in structures; the real ones are five deep.
 DEEPEST = 12
+#: What stands before the values of a page is no longer; of so many columns it is looked at.
+HEADER = 8 * 1024
+CHUNKS = 2000
 MAGIC = b"PAR1"
 
 
@@ -37,12 +40,15 @@ def parquet(source: Positioned, found: Profile) -> Profile:
         rows, groups = int(said[3]), list(said[4])
         names = _top(said[2])
         # a column may be told of elsewhere (encrypted), or in another file
-        columns = [each[3] for group in groups for each in group[1] if 3 in each and 1 not in each]
-        ends = [_end(column) for column in columns if column[5]]
+        columns = [
+            each[3] for group in groups for each in group[1] if 3 in each and not {1, 8} & {*each}
+        ]
+        chunks = [column for column in columns if column[5]]
+        ends = [_end(column) for column in chunks]
         counted = sum(group[3] for group in groups)
     except (IndexError, KeyError, TypeError, ValueError, RecursionError):
         return _damaged(found, "The Parquet file is damaged: its description cannot be read.")
-    if counted != rows or any(end > start for end in ends):
+    if counted != rows or any(end > start for end in ends) or _is_torn(source, chunks):
         why = "The Parquet file is damaged: its data are not where its description says."
         return _damaged(found, why)
     findings = () if rows else (Finding("no_rows", "It has columns and no row.", "warn"),)
@@ -54,9 +60,32 @@ def _damaged(found: Profile, why: str) -> Profile:
     return replace(found, findings=(Finding("damaged", why),))
 
 
+def _is_torn(source: Positioned, columns: list[dict[int, Any]]) -> bool:
+    """Whether a page does not begin as pages do, where the one before it ends."""
+    for column in columns[:CHUNKS]:
+        at, end = _start(column), _end(column)
+        while at < end:
+            page = _Thrift(source.read_at(at, HEADER))
+            try:
+                said = page.structure()
+                sizes = said[2], said[3]
+            except IndexError:
+                break  # longer than what was read of it
+            except (KeyError, TypeError, ValueError, RecursionError):
+                return True
+            if said.get(1) not in range(4) or min(sizes) < 0:
+                return True
+            at += page.at + sizes[1]
+    return False
+
+
+def _start(column: dict[int, Any]) -> int:
+    return int(min(column[9], column.get(11, column[9])))
+
+
 def _end(column: dict[int, Any]) -> int:
     """Where the data of a column end: from its first page on, as long as they are."""
-    start = min(column[9], column.get(11, column[9]))
+    start = _start(column)
     if start < len(MAGIC) or column[7] < 0:
         raise ValueError(start)
     return int(start + column[7])
@@ -79,7 +108,7 @@ class _Thrift:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._at = 0
+        self.at = 0
 
     def structure(self, depth: int = 0) -> dict[int, Any]:
         """A structure, up to its stop."""
@@ -113,20 +142,20 @@ class _Thrift:
     def _list(self, depth: int) -> list[Any]:
         head = self._byte()
         size = head >> 4 if head >> 4 < 15 else self._varint()
-        if size > len(self._data) - self._at:
+        if size > len(self._data) - self.at:
             raise ValueError(size)
         return [self._value(head & 15, depth) for _ in range(size)]
 
     def _byte(self) -> int:
-        found = self._data[self._at]
-        self._at += 1
+        found = self._data[self.at]
+        self.at += 1
         return found
 
     def _take(self, size: int) -> bytes:
-        if size > len(self._data) - self._at:
+        if size > len(self._data) - self.at:
             raise ValueError(size)
-        self._at += size
-        return self._data[self._at - size : self._at]
+        self.at += size
+        return self._data[self.at - size : self.at]
 
     def _varint(self) -> int:
         found = shift = 0

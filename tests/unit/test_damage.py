@@ -185,7 +185,23 @@ def test_what_is_said_of_any_damage_is_said_in_french_to_its_last_word(name: str
 
 JSON = features()
 KML = "<kml><Placemark><name>é</name></Placemark></kml>".encode()
+PRICES = b"<pdv_liste>%s</pdv_liste>"
+FAULT = b"<ows:ExceptionReport xmlns:ows='o'><ows:Exception/></ows:ExceptionReport>"
+OBJECTS = b"%PDF-1.4\n" + b"1 0 obj\n<</Length 9>>\nendobj\n" + b"% filling\n" * 200
+HOLES = (OBJECTS[:9] + bytes(400) + OBJECTS[409:]
+         + b"xref\n0 2\n0000000000 65535 f \n0000000009 00000 n \ntrailer\n<</Size 2>>\nstartxref\n"
+         b"%d\n%%%%EOF\n" % len(OBJECTS))  # fmt: skip
 CONTAINERS = {
+    "a web page in a ZIP": (zipped({"a.csv": b"<!DOCTYPE html><html>502</html>"}), "a.zip",
+                            "html_page"),
+    "a shapefile without its table": (zipped({"a.shp": b"x", "a.shx": b"y"}), "a.zip", "damaged"),
+    "a PDF with a hole": (HOLES, "a.pdf", "damaged"),
+    "a Parquet with a hole": (arrow()[:30] + bytes(60) + arrow()[90:], "a.parquet", "damaged"),
+    "a map service's error": (FAULT, "a.gml", "error_message"),
+    "a SOAP error": (b"<s:Envelope xmlns:s='s'><s:Body><s:Fault/></s:Body></s:Envelope>", "a.xml",
+                     "error_message"),
+    "a limit of requests": (b'{"statusCode": 429, "message": "Rate limit is exceeded."}', "a.json",
+                            "error_message"),
     "a cut ZIP": (zipped({"a.csv": TEXT})[:-30], "a.zip", "damaged"),
     "a ZIP with a torn member": (
         zipped({"a.csv": TEXT})[:3000] + b"\xff" * 40 + zipped({"a.csv": TEXT})[3040:],
@@ -548,6 +564,42 @@ def test_places_that_cannot_be_are_held_and_exchanged_ones_the_first_time() -> N
     assert codes(verdict(made(4.8, 45.7), None, "a.geojson")) == set()
     # Lambert 93 is said, not held
     assert codes(verdict(made(842000.0, 6519000.0), None, "a.geojson")) == set()
+
+
+def test_what_an_xml_file_is_about_is_counted_at_the_first_level_where_there_are_many() -> None:
+    full = PRICES % (b"<pdv><prix/><prix/></pdv>" * 500)
+
+    assert look(full, "a.xml").rows == 500
+    assert look(PRICES % b"<a/><b/>", "a.xml").rows is None
+    assert codes(verdict(PRICES % (b"<pdv><prix/></pdv>" * 90), full, "a.xml")) == {"fewer_rows"}
+    assert codes(verdict(PRICES % (b"<pdv><prix/></pdv>" * 200), full, "a.xml")) == set()
+
+
+def test_a_new_month_has_as_many_rows_a_day_and_no_less() -> None:
+    month = measures(date(2026, 1, 1), 31).encode()
+
+    assert codes(verdict(measures(date(2026, 2, 1), 1).encode(), month)) == set()
+    part = lines(measures(date(2026, 2, 1), 1), 0, 60)
+    assert codes(verdict(part.encode(), month)) == {"fewer_rows"}
+
+
+def test_days_without_a_row_are_known_by_days_with_hardly_any() -> None:
+    few, full = look(lines(GOOD, 0, 3).encode()), look(lines(GOOD, 0, 60).encode())
+    empty = look(lines(GOOD, 0, 0).encode())
+
+    assert codes(judge(empty, remembering(few, full), None, Checks())) == set()
+    assert codes(judge(empty, remembering(full, full), None, Checks())) == {"emptied"}
+
+
+def test_an_instrument_may_rest_on_a_small_new_day_and_loses_no_column_of_a_large_one() -> None:
+    def dry(first: date, hours: int) -> bytes:
+        return with_column(measures(first, 1, hours=hours), 4, lambda _: "").encode()
+
+    day = measures(date(2026, 1, 1), 1, hours=6).encode()
+    assert codes(verdict(dry(date(2026, 1, 2), 6), day)) == set()
+    assert codes(verdict(dry(date(2026, 1, 1), 6), day)) == {"column_emptied"}
+    large = measures(date(2026, 1, 1), 1).encode()
+    assert codes(verdict(dry(date(2026, 1, 2), 25), large)) == {"column_emptied"}
 
 
 def test_a_map_without_a_feature_lacks_no_columns() -> None:
