@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from publisher_daemon.profile import Finding
 from publisher_daemon.tableschema import Field, TableSchema
 
-#: Values known to be right, kept for a column; beyond, it starts anew.
+#: Values known to be right that are kept of all columns; beyond, the fullest starts anew.
 KNOWN = 50_000
-#: Rows whose keys are remembered: memory stays flat, and later rows are not compared.
+#: Keys and unique values that are remembered of all: memory stays flat, and later rows are not
+#: compared.
 KEYS = 200_000
 #: Problems that are told one by one; all are counted.
 TOLD = 5
@@ -48,6 +49,7 @@ class Following:
         self._columns: list[_Column] = []
         self._key: list[int] = []
         self._keys: set[int] = set()
+        self._room = KEYS // max(1, sum(one.unique for one in schema.fields) + bool(schema.key))
         self._key_twice = 0
         self._key_at: tuple[int, str] = (0, "")
         self._header: list[str] = []
@@ -111,16 +113,19 @@ class Following:
                 at = numbers[these.index(one)]
                 if column.first is None or at < column.first[0]:
                     column.first = at, problem
-            if len(column.right) > KNOWN:
-                column.right.clear()
             if column.wanted.unique:
                 self._unique(column, numbers, these)
+            self._forget()
         if self._key:
             self._key_of(numbers, rows)
 
+    def _forget(self) -> None:
+        if sum(len(column.right) for column in self._columns) > KNOWN:
+            max(self._columns, key=lambda column: len(column.right)).right.clear()
+
     def _unique(self, column: _Column, numbers: Sequence[int], these: tuple[str, ...]) -> None:
         for at, one in zip(numbers, these, strict=True):
-            if one in self._schema.missing or len(column.hashes) > KEYS:
+            if one in self._schema.missing or len(column.hashes) > self._room:
                 continue
             if hash(one) in column.hashes:
                 column.twice_at = column.twice_at if column.twice else (at, one)
@@ -130,7 +135,7 @@ class Following:
     def _key_of(self, numbers: Sequence[int], rows: list[list[str]]) -> None:
         for at, row in zip(numbers, rows, strict=True):
             key = tuple(row[place] for place in self._key)
-            if len(self._keys) > KEYS:
+            if len(self._keys) > self._room:
                 return
             if hash(key) in self._keys:
                 self._key_at = self._key_at if self._key_twice else (at, ", ".join(key))
