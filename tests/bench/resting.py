@@ -32,7 +32,7 @@ def at_rest(effort: Effort) -> Iterator[Row]:
         _publish(home, datasets, url)
         with serving(configured(home, url, datasets)) as process:
             settled(process)
-            moment = resting(process, effort.choose(40, 20, long=60))
+            moment = resting(process, effort.choose(60, 20))
             room = memory(process)
     what = f"{folders} folders, {folders * each:,} known files"
     yield Row(f"{what}: processor time of a minute of rest, beside what it may take",

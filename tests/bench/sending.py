@@ -29,12 +29,12 @@ def to_a_sink(effort: Effort) -> Iterator[Row]:
     path, fingerprint = made(effort.directory, effort.choose(1024, 256) * MIB)
     for tls in (False, True):
         with sink.running(effort.directory, tls=tls) as server:
-            yield from _beside_curl(effort, path, fingerprint, server, tls=tls)
+            yield from _beside_curl(path, fingerprint, server, tls=tls)
     path.unlink()
 
 
 def _beside_curl(
-    effort: Effort, path: Path, fingerprint: Fingerprint, server: sink.Sink, *, tls: bool
+    path: Path, fingerprint: Fingerprint, server: sink.Sink, *, tls: bool
 ) -> Iterator[Row]:
     curl = _curl(path, server)
     with (
@@ -42,7 +42,7 @@ def _beside_curl(
         form_sender(path, Unsummed, server) as unsummed,
     ):
         figures = in_turns(
-            effort.choose(3, 5),
+            5,
             {
                 "ours": lambda: seconds(ours),
                 "unsummed": lambda: seconds(unsummed),

@@ -52,11 +52,13 @@ class _Took:
 
 def to_a_portal(effort: Effort) -> Iterator[Row]:
     """New files to one dataset and to many, and into one that holds some already."""
-    # more would mostly measure the portal, whose writes take longer with each resource
-    files = effort.choose(100, 40, long=1000)
     client = _client(effort.directory / "client") if effort.form == "long" else None
     with Sandbox() as sandbox:
-        yield from _beside_others(effort, sandbox, files, client)
+        # more to one would mostly measure the portal, whose writes take longer with each resource
+        yield from _beside_others(effort, sandbox, 1, effort.choose(100, 40, long=1000), client)
+        # twenty to each, as of a thousand to fifty
+        many = effort.choose(10, 5, long=50)
+        yield from _beside_others(effort, sandbox, many, 20 * many, client)
         yield from _into_a_full_one(effort, sandbox)
 
 
@@ -69,35 +71,34 @@ def _client(directory: Path) -> Path:
 
 
 def _beside_others(
-    effort: Effort, sandbox: Sandbox, files: int, client: Path | None
+    effort: Effort, sandbox: Sandbox, datasets: int, files: int, client: Path | None
 ) -> Iterator[Row]:
-    for datasets in (1, effort.choose(50, 5)):
-        where = effort.directory / f"small-{datasets}"
-        ids = [sandbox.new_dataset() for _ in range((2 if client is None else 3) * datasets)]
-        mine = _publish(_producer(where, sandbox, ids[:datasets]), sandbox, files)
-        loop = _curls(sandbox, ids[datasets : 2 * datasets], files, where)
-        name = f"{files} new files to {datasets} dataset{'s' if datasets > 1 else ''}"
-        # of the first file of each dataset, what the file server gives out is looked at too
-        asked = (mine.requests - datasets) / files
+    where = effort.directory / f"small-{datasets}"
+    ids = [sandbox.new_dataset() for _ in range((2 if client is None else 3) * datasets)]
+    mine = _publish(_producer(where, sandbox, ids[:datasets]), sandbox, files)
+    loop = _curls(sandbox, ids[datasets : 2 * datasets], files, where)
+    name = f"{files} new files to {datasets} dataset{'s' if datasets > 1 else ''}"
+    # of the first file of each dataset, what the file server gives out is looked at too
+    asked = (mine.requests - datasets) / files
+    yield Row(
+        f"{name}: files a second beside a loop of curl, which only uploads",
+        f"{files / mine.seconds:.1f}", f"{files / loop:.1f}", loop / mine.seconds,
+    )  # fmt: skip
+    if client is not None:
+        theirs = _clients(client, sandbox, ids[2 * datasets :], files, where)
         yield Row(
-            f"{name}: files a second beside a loop of curl, which only uploads",
-            f"{files / mine.seconds:.1f}", f"{files / loop:.1f}", loop / mine.seconds,
+            f"{name}: files a second beside datagouv-client, which uploads and gives the title",
+            f"{files / mine.seconds:.1f}", f"{files / theirs:.1f}", theirs / mine.seconds,
         )  # fmt: skip
-        if client is not None:
-            theirs = _clients(client, sandbox, ids[2 * datasets :], files, where)
-            yield Row(
-                f"{name}: files a second beside datagouv-client, which uploads and gives the title",
-                f"{files / mine.seconds:.1f}", f"{files / theirs:.1f}", theirs / mine.seconds,
-            )  # fmt: skip
-        yield Row(
-            f"{name}: our own work beside the portal's (processor time)",
-            f"{1000 * mine.ours / files:.1f} ms", f"{1000 * mine.portal / files:.1f} ms",
-            mine.ours / mine.portal, at_most(0.1),
-        )  # fmt: skip
-        yield Row(
-            f"{name}: requests a file, beside what it may take",
-            f"{asked:.2f}", "3", asked / 3, at_most(1.0),
-        )  # fmt: skip
+    yield Row(
+        f"{name}: our own work beside the portal's (processor time)",
+        f"{1000 * mine.ours / files:.1f} ms", f"{1000 * mine.portal / files:.1f} ms",
+        mine.ours / mine.portal, at_most(0.1),
+    )  # fmt: skip
+    yield Row(
+        f"{name}: requests a file, beside what it may take",
+        f"{asked:.2f}", "3", asked / 3, at_most(1.0),
+    )  # fmt: skip
 
 
 def _into_a_full_one(effort: Effort, sandbox: Sandbox) -> Iterator[Row]:

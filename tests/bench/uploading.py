@@ -68,7 +68,10 @@ class Unplanned(FileForm):
 
 
 def made(directory: Path, size: int) -> tuple[Path, Fingerprint]:
-    """Write a file whose bytes do not repeat; it is in memory then."""
+    """Write a file whose bytes do not repeat; it is in memory then, and on the disk.
+
+    Or the system would write it back in the midst of the first round.
+    """
     path = directory / f"{size}.bin"
     digest = hashlib.sha1(usedforsecurity=False)
     block = bytearray(os.urandom(MIB))
@@ -77,6 +80,8 @@ def made(directory: Path, size: int) -> tuple[Path, Fingerprint]:
             block[:8] = number.to_bytes(8, "big")
             out.write(block)
             digest.update(block)
+        out.flush()
+        os.fsync(out.fileno())
     return path, Fingerprint(digest.hexdigest(), size)
 
 
