@@ -18,6 +18,11 @@ from publisher_daemon.schemas import Schemas
 TURN = 0.0002
 
 
+def get_ready() -> None:
+    """Load what looks at files, while one settles: it would wait for that when it is decided."""
+    import publisher_daemon.inspection  # noqa: F401, PLC0415 - costs a start-up its time
+
+
 def inspecting(schemas: Schemas) -> Callable[[OpenFile, str, Watch], tuple[Fingerprint, Profile]]:
     """Look at a file, and at whether it follows the schema of its rule.
 

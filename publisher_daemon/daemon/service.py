@@ -13,6 +13,7 @@ import structlog
 from publisher_daemon import __version__
 from publisher_daemon.config import Settings
 from publisher_daemon.daemon.clock import ClockSteps
+from publisher_daemon.daemon.inspecting import get_ready
 from publisher_daemon.daemon.office import (
     Office,
     build,
@@ -395,6 +396,7 @@ class Daemon:
             lanes.wake(wake.dataset, Reason.PORTAL, at=_monotonic(report.portal_at))
         if report.requeue_at is not None:
             _come_back(lanes, report, report.requeue_at)
+            get_ready()
 
     def _serving(self, office: Office) -> str:
         """What is going on, for ``systemctl status``."""
