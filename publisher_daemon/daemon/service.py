@@ -262,6 +262,7 @@ class Daemon:
             for worker in workers:
                 worker.start()
             teller.start()
+            self._signs.begin()
             self._notifier.ready(self._serving(office))
             # what the start read of the ledger was read by this thread
             self._ledger.rest()

@@ -33,6 +33,10 @@ class Signs:
         #: the worker that was told of as silent
         self._silent = ""
 
+    def begin(self) -> None:
+        """Give the first one: a container is asked for it as soon as it runs."""
+        self._heartbeat.beat()
+
     def give(
         self,
         workers: Sequence[threading.Thread],
