@@ -113,7 +113,7 @@ class Folder:
         return tuple(sorted(self._unobservable))
 
     def exists(self, path: str) -> bool:
-        """Whether something is there under that name, publishable or not; True when in doubt."""
+        """Whether a file of any kind has that name, publishable or not; True when in doubt."""
         try:
             return self._patience.call(lambda: self._exists(path))
         except (OSError, FolderUnreadable):
@@ -440,10 +440,11 @@ class Folder:
             if self._presence.inode not in {None, (root.device, root.inode)}:
                 return True
             try:
-                os.stat(path, dir_fd=root.descriptor, follow_symlinks=False)
+                found = os.stat(path, dir_fd=root.descriptor, follow_symlinks=False)
             except OSError as error:
                 return error.errno not in {errno.ENOENT, errno.ENOTDIR}
-            return True
+            # the file of that name is gone: no directory hides one
+            return not modes.S_ISDIR(found.st_mode)
 
     def _open(self, path: str, stamp: Stamp) -> int:
         with (

@@ -84,7 +84,7 @@ class Folder(Protocol):
         """Whether the last look at everything could read everything."""
 
     def exists(self, path: str) -> bool:
-        """Whether something is there under that name, publishable or not; True when in doubt."""
+        """Whether a file of any kind has that name, publishable or not; True when in doubt."""
 
     def hint_arrived(self, paths: Iterable[str]) -> None:
         """These came whole (moved in, renamed): their next sighting says so."""

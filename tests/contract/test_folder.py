@@ -780,6 +780,14 @@ def test_an_emptied_folder_is_empty(root: Path) -> None:
     assert folder.unobservable() == ()
 
 
+def test_a_file_whose_name_a_directory_has_now_is_gone(root: Path) -> None:
+    put(root, "a.csv/b.csv")
+    folder = Folder(watch(root))
+
+    assert paths(folder) == ["a.csv/b.csv"]
+    assert not folder.exists("a.csv")
+
+
 def test_a_folder_replaced_during_the_scan_proves_nothing(root: Path) -> None:
     put(root, *(f"{number:03}.csv" for number in range(300)))
     scan = Folder(watch(root)).scan()
