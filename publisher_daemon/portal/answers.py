@@ -18,6 +18,19 @@ _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
 _NOT_TEXT = re.compile(r"<(script|style)\b.*?</\1>|<!--.*?-->|<[^>]+>", re.DOTALL | re.IGNORECASE)
 #: the server's own guesses at what was meant, after a 404 (portal-facts §11.3)
 _GUESSES = re.compile(r"\s*You have requested this URI \[.*", re.DOTALL)
+#: half a character, perhaps: no text that can be kept has one alone
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def document(body: bytes) -> Any:
+    """The JSON of an answer; raises ValueError for what is none, or nests without end."""
+    try:
+        found = json.loads(body)
+    except RecursionError:
+        raise ValueError("bottomless") from None
+    if _SURROGATE.search(body):
+        json.dumps(found, ensure_ascii=False).encode()
+    return found
 
 
 def words(body: bytes, content_type: str, hide: Callable[[str], str] = lambda text: text) -> str:
@@ -27,24 +40,24 @@ def words(body: bytes, content_type: str, hide: Callable[[str], str] = lambda te
     """
     text = body.decode("utf-8", "replace").strip()
     try:
-        document = json.loads(text)
-    except ValueError:
+        told = _told(document(text.encode()))
+    except (ValueError, RecursionError):
         return _line(hide(_page(text) if "<" in text or "html" in content_type else text))
-    return _line(hide(_GUESSES.sub("", _told(document))))
+    return _line(hide(_GUESSES.sub("", told)))
 
 
-def _told(document: Any) -> str:
-    if isinstance(document, str):
-        return document
-    if not isinstance(document, Mapping):
+def _told(found: Any) -> str:
+    if isinstance(found, str):
+        return found
+    if not isinstance(found, Mapping):
         return ""
-    errors = document.get("errors")
+    errors = found.get("errors")
     if errors:
         return "; ".join(_leaves(errors))
     for name in ("error", "message"):
-        if document.get(name) and isinstance(document[name], str):
-            return str(document[name])
-    return "; ".join(_leaves(document.get("error") or document.get("message") or ""))
+        if found.get(name) and isinstance(found[name], str):
+            return str(found[name])
+    return "; ".join(_leaves(found.get("error") or found.get("message") or ""))
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[str]:
@@ -88,7 +101,7 @@ def http_date(value: str | None) -> float | None:
         return None
     try:
         return parsedate_to_datetime(value).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

@@ -7,7 +7,6 @@ else, and is replaced by ``***`` in everything that is kept for people.
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -158,7 +157,7 @@ class Caller:
     def parsed(self, answer: Answer) -> Any:
         """The JSON of a read's answer; raises PortalUnreachable when it cannot be parsed."""
         try:
-            return json.loads(answer.body)
+            return answers.document(answer.body)
         except ValueError:
             pass
         raise PortalUnreachable(
@@ -210,7 +209,7 @@ class Caller:
         """Send a write once and parse its JSON; raises OutcomeUnknown when it cannot be parsed."""
         answer = self.write(method, path, body, silence=silence)
         try:
-            return json.loads(answer.body)
+            return answers.document(answer.body)
         except ValueError:
             pass
         raise OutcomeUnknown(

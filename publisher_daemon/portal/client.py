@@ -121,10 +121,9 @@ class Portal(Vocabularies, Served):
         if self._prefix is None:
             return None
         found = self._calls.read("/api/1/me/api_tokens/")
-        for token in found.get("data", ()) if isinstance(found, dict) else found:
-            if token.get("token_prefix") == self._prefix:
-                return self._prefix, answers.iso_date(token.get("expires_at"))
-        return None
+        with shapes.of_a_read():
+            ends = shapes.expiries(found)
+        return (self._prefix, ends[self._prefix]) if self._prefix in ends else None
 
     def server_date(self) -> float | None:
         """The portal's clock, from the ``Date`` of an answer; None when it has none."""
@@ -135,10 +134,13 @@ class Portal(Vocabularies, Served):
 
     def dataset(self, dataset: DatasetId) -> RemoteDataset:
         """The dataset as this key sees it; raises NotThere."""
-        return self.resolve(dataset)
+        return self._resolved(dataset, dataset)
 
     def resolve(self, id_or_slug: str) -> RemoteDataset:
         """The dataset of that id or slug, present or past; raises NotThere."""
+        return self._resolved(id_or_slug, None)
+
+    def _resolved(self, id_or_slug: str, meant: DatasetId | None) -> RemoteDataset:
         path = f"/api/2/datasets/{part(id_or_slug)}/"
         answer = self._calls.ask("GET", self._calls.base + path)
         if answer.status == 308:
@@ -152,7 +154,7 @@ class Portal(Vocabularies, Served):
             self._calls.refuse(answer, wrote=False)
         found = self._calls.parsed(answer)
         with shapes.of_a_read():
-            return shapes.dataset(found)
+            return shapes.dataset(found, meant)
 
     def datasets_of(self, owner: str) -> Iterator[RemoteDataset]:
         """The datasets of an organisation, by its id, or of the key's owner (``me``)."""
@@ -216,7 +218,7 @@ class Portal(Vocabularies, Served):
             silence=self._silence(dataset),
         )
         with shapes.of_a_write():
-            updated = shapes.dataset(found)
+            updated = shapes.dataset(found, dataset)
         if hidden and not updated.private:
             raise PortalRefused(
                 f"The portal made the dataset {dataset} PUBLIC, though it was told that it is "
@@ -431,7 +433,9 @@ class Portal(Vocabularies, Served):
                 written_at, extras = self._extras.pop(resource, (float("-inf"), {}))
             if self._monotonic() - written_at > _FRESH:
                 # sent extras replace all (portal-facts §9.5): other people's are sent back
-                extras = self._calls.read(path).get("extras") or {}
+                found = self._calls.read(path)
+                with shapes.of_a_read():
+                    extras = shapes.extras_there(found, resource)
             document["extras"] = {**extras, **ours, **shapes.extras(identity)}
         silence = self._silence(dataset)
         try:

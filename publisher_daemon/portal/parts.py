@@ -7,12 +7,12 @@ that it has already (portal-facts §7.4).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from publisher_daemon.errors import OutcomeUnknown, PortalUnreachable
 from publisher_daemon.model import Parcel
+from publisher_daemon.portal import answers
 from publisher_daemon.portal.body import Block, Fields, PartForm, Source
 from publisher_daemon.portal.calls import Answer, Caller
 
@@ -70,7 +70,7 @@ def _common(parcel: Parcel, name: str) -> Mapping[str, str]:
 
 def _kept(answer: Answer) -> bool:
     try:
-        found = json.loads(answer.body)
+        found = answers.document(answer.body)
     except ValueError:
         return False
     return isinstance(found, Mapping) and found.get("success") is True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -20,6 +20,7 @@ from publisher_daemon.model import (
     Words,
 )
 from publisher_daemon.naming import NOT_OF_PEOPLE, extra, identity_path
+from publisher_daemon.portal import answers
 
 #: where a resource says which file it is (public, so relative paths only: portal-facts §15.19)
 _FOLDER = "publisher-daemon:folder"
@@ -32,6 +33,8 @@ NAME = "publisher-daemon:name"
 #: the dataset out of its organisation (portal-facts §3.1)
 NEVER_UPDATED = frozenset({"resources", "owner", "organization"})
 
+
+_MOST_BYTES = 2**63
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -69,7 +72,9 @@ def _insisting(read: Callable[_P, _R]) -> Callable[_P, _R]:
     def insist(*args: _P.args, **options: _P.kwargs) -> _R:
         try:
             return read(*args, **options)
-        except (KeyError, TypeError, AttributeError) as error:
+        except Misshapen:
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise Misshapen("something is missing in it") from error
 
     return insist
@@ -80,6 +85,13 @@ def _id(body: Mapping[str, Any]) -> str:
     if not isinstance(found, str) or not found:
         raise Misshapen("it has no id")
     return found
+
+
+def _said(body: Mapping[str, Any], name: str) -> str | None:
+    found = body.get(name)
+    if found is None or isinstance(found, str):
+        return found
+    raise Misshapen(f"its {name} is no text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +140,43 @@ def me(body: Mapping[str, Any]) -> Me:
 
 
 @_insisting
-def dataset(body: Mapping[str, Any]) -> RemoteDataset:
-    """A dataset, from either version of the API; ``raw`` is the answer without its resources."""
+def expiries(body: Any) -> dict[str, float | None]:
+    """When each key of a list ends (None: never), by its visible beginning."""
+    listed = body.get("data", ()) if isinstance(body, Mapping) else body
+    return {
+        str(one.get("token_prefix")): answers.iso_date(_said(one, "expires_at")) for one in listed
+    }
+
+
+@_insisting
+def names(listed: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The names of what a list holds, by id."""
+    return {_id(one): _said(one, "name") or "" for one in listed}
+
+
+@_insisting
+def extras_there(body: Mapping[str, Any], meant: ResourceId) -> dict[str, Any]:
+    """All the extras that this resource has, whoever wrote them."""
+    if _id(body) != meant:
+        raise Misshapen("it is of another resource")
+    return dict(body.get("extras") or {})
+
+
+@_insisting
+def dataset(body: Mapping[str, Any], meant: DatasetId | None = None) -> RemoteDataset:
+    """A dataset, from either version of the API; the one that is meant, if one is.
+
+    ``raw`` is the answer without its resources.
+    """
+    if meant is not None and _id(body) != meant:
+        raise Misshapen("it is of another dataset")
     permissions = body.get("permissions") or {}
     organization = body.get("organization") or {}
     return RemoteDataset(
         id=DatasetId(_id(body)),
-        slug=body.get("slug") or "",
-        title=body.get("title") or "",
-        page=body.get("page") or "",
+        slug=_said(body, "slug") or "",
+        title=_said(body, "title") or "",
+        page=_said(body, "page") or "",
         private=body.get("private") is True,
         archived=bool(body.get("archived")),
         deleted=bool(body.get("deleted")),
@@ -144,7 +184,7 @@ def dataset(body: Mapping[str, Any]) -> RemoteDataset:
         # a portal without permissions in its answers says no only when it is asked to write
         can_edit=bool(permissions.get("edit", True)),
         can_edit_resources=bool(permissions.get("edit_resources", permissions.get("edit", True))),
-        organization=organization.get("id"),
+        organization=_said(organization, "id"),
         name=_text((body.get("extras") or {}).get(NAME)),
         raw={name: value for name, value in body.items() if name != "resources"},
     )
@@ -157,8 +197,8 @@ def page(body: Mapping[str, Any], *, can_edit: bool | None = None) -> RemotePage
     datasets = [one["id"] for one in body.get("datasets") or () if isinstance(one, Mapping)]
     return RemotePage(
         id=_id(body),
-        title=body.get("title") or body.get("name") or "",
-        page=body.get("page") or "",
+        title=_said(body, "title") or _said(body, "name") or "",
+        page=_said(body, "page") or "",
         can_edit=bool(permissions.get("edit", True)) if can_edit is None else can_edit,
         deleted=bool(body.get("deleted")),
         raw={**body, "datasets": datasets},
@@ -173,19 +213,19 @@ def resource(body: Mapping[str, Any], meant: ResourceId | None = None) -> Remote
         raise Misshapen("it is of another resource")
     return RemoteResource(
         id=ResourceId(_id(body)),
-        title=body.get("title") or "",
-        url=body.get("url") or "",
-        permalink=body.get("latest") or "",
+        title=_said(body, "title") or "",
+        url=_said(body, "url") or "",
+        permalink=_said(body, "latest") or "",
         sha1=_text(checksum.get("value")) if checksum.get("type") == "sha1" else None,
-        size=body.get("filesize") if isinstance(body.get("filesize"), int) else None,
-        description=body.get("description"),
-        type=body.get("type"),
-        filetype=body.get("filetype") or "file",
-        format=body.get("format"),
+        size=_size(body.get("filesize")),
+        description=_said(body, "description"),
+        type=_said(body, "type"),
+        filetype=_said(body, "filetype") or "file",
+        format=_said(body, "format"),
         schema=_schema(body.get("schema")),
-        schema_version=(body.get("schema") or {}).get("version"),
-        created_at=body.get("created_at") or "",
-        last_modified=body.get("last_modified") or "",
+        schema_version=_said(body.get("schema") or {}, "version"),
+        created_at=_said(body, "created_at") or "",
+        last_modified=_said(body, "last_modified") or "",
         source=_identity(body.get("extras") or {}),
         extras=tuple(
             (str(name), extra(value))
@@ -219,7 +259,12 @@ def _text(value: object) -> str | None:
 
 
 def _schema(schema: Mapping[str, Any] | None) -> str | None:
-    return None if not schema else schema.get("name") or schema.get("url")
+    return None if not schema else _said(schema, "name") or _said(schema, "url")
+
+
+def _size(value: object) -> int | None:
+    # True is an int too, and no file has more bytes than a ledger can count
+    return value if type(value) is int and 0 <= value < _MOST_BYTES else None
 
 
 def _identity(extras: Mapping[str, Any]) -> Identity | None:

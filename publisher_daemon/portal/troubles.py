@@ -38,6 +38,13 @@ _UNTRUSTED = (
     "If an authority of your organisation signed it, name that authority's file in "
     "`[portal] ca_file`."
 )
+_OF_ANOTHER_DAY = (
+    "See whether this machine's clock is right (`date`). If it is, whoever runs what answers there "
+    "must renew the certificate."
+)
+_OF_ANOTHER_NAME = "Check `[portal] url`: what answers there has a certificate for other names."
+#: what OpenSSL finds wrong with a certificate, where it is not who signed it
+_REMEDIES = {9: _OF_ANOTHER_DAY, 10: _OF_ANOTHER_DAY, 62: _OF_ANOTHER_NAME, 64: _OF_ANOTHER_NAME}
 
 
 #: how OpenSSL names an end of the talk because of the version of TLS
@@ -58,7 +65,8 @@ def explained(error: Exception) -> Trouble:
     through = "through the proxy, " if proxied else ""
     if untrusted := found(ssl.SSLCertVerificationError):
         reason = getattr(untrusted, "verify_message", "") or short(untrusted)
-        trouble = Trouble(f"{through}its certificate is not trusted ({reason})", _UNTRUSTED)
+        hint = _REMEDIES.get(getattr(untrusted, "verify_code", 0), _UNTRUSTED)
+        trouble = Trouble(f"{through}its certificate is not trusted ({reason})", hint)
     elif (refused := found(ssl.SSLError)) and str(getattr(refused, "reason", "")) in _OLD_TLS:
         trouble = Trouble(f"{through}it does not speak TLS 1.2 or later", _TOO_OLD)
     elif found(socket.gaierror):

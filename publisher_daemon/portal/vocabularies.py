@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from publisher_daemon.errors import NotThere, PortalUnreachable
+from publisher_daemon.portal import shapes
 from publisher_daemon.portal.addresses import HOPS, joined, part
 from publisher_daemon.portal.calls import Caller
 
@@ -92,11 +93,11 @@ class Vocabularies:
     def contacts_of(self, organization: str) -> dict[str, str]:
         """The contact points of an organisation: their names by id."""
         path = f"/api/1/organizations/{part(organization)}/contacts/"
-        return {
-            str(one["id"]): str(one.get("name") or "")
-            for page in self._calls.pages(path, {})
-            for one in page["data"]
-        }
+        names: dict[str, str] = {}
+        for page in self._calls.pages(path, {}):
+            with shapes.of_a_read():
+                names |= shapes.names(page["data"])
+        return names
 
     def _vocabulary(self, path: str, key: str | None = None) -> frozenset[str]:
         """A vocabulary: words, or objects with that key; raises PortalUnreachable otherwise."""

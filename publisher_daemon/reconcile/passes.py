@@ -10,9 +10,7 @@ from functools import partial
 
 import structlog
 
-from publisher_daemon.errors import (
-    PortalError,
-)
+from publisher_daemon.errors import PortalError
 from publisher_daemon.merge import BOTH_CHANGED
 from publisher_daemon.model import (
     Abandon,
@@ -39,6 +37,7 @@ from publisher_daemon.model import (
 from publisher_daemon.naming import readable
 from publisher_daemon.pacing import limit_at, takes
 from publisher_daemon.plan import plan
+from publisher_daemon.reconcile.absences import Absences
 from publisher_daemon.reconcile.acting import Actor
 from publisher_daemon.reconcile.clock import gone_back
 from publisher_daemon.reconcile.coming import Asked, Coming
@@ -150,6 +149,7 @@ class Reconciler:
         self._coming = Coming(asked, folders, ledger, clock, monotonic)
         self._audited: dict[DatasetId, float] = {}
         self._shown: dict[DatasetId, RemoteDataset] = {}
+        self._absences = Absences(portal)
         self._told: set[tuple[ResourceKey, str, str, str, str | None]] = set()
 
     # --------------------------------------------------------------------------------- passes
@@ -422,6 +422,7 @@ class Reconciler:
     def _read_remote(self, run: Pass) -> None:
         found = self._portal.dataset(run.dataset)
         run.resources = self._portal.resources(run.dataset)
+        self._absences.see(run.dataset, run.entries, run.resources)
         run.remote = Remote(found, run.resources)
         self._shown[run.dataset] = found
         run.stale = False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
+from hashlib import sha1
 from typing import Any
 
 import pytest
@@ -223,6 +225,25 @@ def test_a_reset_at_any_byte_of_an_upload_changes_nothing_else(
         converge(producer)
 
         check_world(producer, api, {"a.csv": content}, {sha1})
+
+
+def test_a_list_that_lacks_what_is_there_is_not_believed(
+    producer: Producer, api: Api, proxy: Proxy
+) -> None:
+    producer.drop("a.csv", b"a")
+    first = converge(producer)
+    (producer.folder / "a.csv").rename(producer.folder / "b.csv")
+    nothing = json.dumps({"data": [], "total": 0, "next_page": None}).encode()
+    proxy.rule(
+        "GET .*/2/.*/resources/", times=2, status=200, body=nothing, content_type="application/json"
+    )
+
+    told = producer.call("once")
+
+    assert told.returncode == 75
+    assert "which it has" in told.stdout + told.stderr
+    assert converge(producer, "b.csv")["resource_id"] == first["resource_id"]
+    check_world(producer, api, {"b.csv": b"a"}, {sha1(b"a").hexdigest()})
 
 
 @pytest.mark.parametrize("key", ["revoked", "expired", "unknown"])

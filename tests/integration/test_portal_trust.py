@@ -9,6 +9,7 @@ import ssl
 import traceback
 from base64 import b64encode
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -545,8 +546,23 @@ def test_another_hosts_certificate_is_not_trusted(tmp_path: Path) -> None:
     authority.issue_cert("elsewhere.example").configure_cert(context)
     ca_file = tmp_path / "authority.pem"
     authority.cert_pem.write_to_path(str(ca_file))
-    with Scripted(ME, context) as server, pytest.raises(PortalUnreachable, match="not trusted"):
-        read(Portal(server.url, KEY, ca_file=str(ca_file)))
+    with Scripted(ME, context) as server:
+        with pytest.raises(PortalUnreachable, match="not trusted") as failed:
+            read(Portal(server.url, KEY, ca_file=str(ca_file)))
+        assert "other names" in str(failed.value.hint)
+
+
+def test_a_certificate_of_another_day_may_be_the_clocks_fault(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    over = datetime(2021, 1, 1, tzinfo=UTC)
+    authority.issue_cert("127.0.0.1", not_after=over).configure_cert(context)
+    ca_file = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+    with Scripted(ME, context) as server:
+        with pytest.raises(PortalUnreachable, match="expired") as failed:
+            read(Portal(server.url, KEY, ca_file=str(ca_file)))
+        assert "clock" in str(failed.value.hint)
 
 
 @pytest.mark.parametrize("content", [None, "not a certificate"])

@@ -26,6 +26,7 @@ SHAPES = {
     "nothing": (b"", ""),
     "bytes that are not text": (b"\xff\xfe\x00", "\ufffd\ufffd"),
     "JSON that is no object": (b"[1, 2]", ""),
+    "JSON without end": (b"[" * 200_000, "[" * 599 + "…"),
     "the server's guesses": (
         b'{"message": "Not there. You have requested this URI [/x] but did you mean /y ?"}',
         "Not there.",
@@ -57,6 +58,7 @@ def test_a_terminal_is_not_at_the_mercy_of_the_answer() -> None:
         ("1e9", None),
         ("9" * 400, float("inf")),
         ("Sat, 21 Nov 99999 08:00:30 GMT", None),
+        ("Sat, 21 Nov 99999999999 08:00:30 GMT", None),
         ("Sat, 21 Nov 2026 08:00:30 +99999999", None),
         (None, None),
     ],
@@ -65,3 +67,13 @@ def test_reads_retry_after_in_both_forms(value: str | None, seconds: float | Non
     eight_o_clock = 1795248000.0
 
     assert seconds == answers.retry_after(value, eight_o_clock)
+
+
+@pytest.mark.parametrize("body", [b"[" * 200_000, b'{"title": "\\ud83d"}', b"{", b"\xff"])
+def test_what_cannot_be_kept_is_no_document(body: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        answers.document(body)
+
+
+def test_a_pair_of_surrogates_is_a_character() -> None:
+    assert answers.document(b'"\\ud83d\\ude00"') == "😀"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from publisher_daemon.model import Identity, Words
+from publisher_daemon.model import DatasetId, Identity, Words
 from publisher_daemon.portal import shapes
 
 RESOURCE: dict[str, Any] = {
@@ -98,3 +98,21 @@ def test_a_dataset_keeps_its_answer_but_not_its_resources() -> None:
     assert found.raw == {"id": "d", "tags": ["a"], "permissions": {"edit_resources": False}}
     assert found.can_edit
     assert not found.can_edit_resources
+
+
+@pytest.mark.parametrize("name", ["title", "latest", "url", "type", "format", "created_at"])
+def test_a_word_that_is_no_text_is_no_resource(name: str) -> None:
+    for wrong in (3, 1.5, True, ["x"], {"a": "b"}):
+        with pytest.raises(shapes.Misshapen):
+            shapes.resource(RESOURCE | {name: wrong})
+
+
+@pytest.mark.parametrize("size", [True, -1, 2**63, 1.5, "3"])
+def test_a_size_that_no_file_has_is_none(size: object) -> None:
+    assert shapes.resource(RESOURCE | {"filesize": size}).size is None
+
+
+def test_another_dataset_than_the_one_that_is_meant_is_none() -> None:
+    assert shapes.dataset({"id": "d"}, DatasetId("d")).id == "d"
+    with pytest.raises(shapes.Misshapen, match="another dataset"):
+        shapes.dataset({"id": "e"}, DatasetId("d"))
