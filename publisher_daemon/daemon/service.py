@@ -314,6 +314,7 @@ class Daemon:
             if now != version:
                 version = now
                 self._take_requests(office, lanes)
+            _look_at_what_shows_again(office, lanes)
             self._prune(office.settings)
             self._progress.tell()
             if not self._stop_or_reload():
@@ -408,6 +409,12 @@ class Daemon:
             self._progress.sentence()
             or f"Watching {len(office.watches)} folders for {len(office.datasets)} datasets."
         )
+
+
+def _look_at_what_shows_again(office: Office, lanes: Wakeups) -> None:
+    for (dataset, name), folder in office.folders.items():
+        if folder.shows_again():
+            lanes.wake(dataset, Reason.EVENT, hint=Hint(name))
 
 
 def _come_back(lanes: Wakeups, report: Report, requeue_at: float) -> None:

@@ -52,6 +52,8 @@ class Walk:
     blind: set[str] = field(default_factory=set)
     #: something was there and could not be read
     failed: bool = False
+    #: what another file system was met at, whether or not the table had it
+    foreign: set[str] = field(default_factory=set)
     #: devices whose files lie on the root's mount: more than one when that is an overlay
     devices: set[int] = field(default_factory=set)
 
@@ -154,6 +156,7 @@ class Tree:
         if walk.is_mount(path, status):
             # what was there before is hidden, not gone
             walk.blind.add(path)
+            walk.foreign.add(path)
             return _MOUNTED
         if self._exclude.match_directory(path):
             return _EXCLUDED

@@ -29,6 +29,7 @@ from publisher_daemon.errors import (
     SourceChanged,
 )
 from publisher_daemon.folder._arrivals import Arrivals
+from publisher_daemon.folder._covers import Covers
 from publisher_daemon.folder._difference import Difference
 from publisher_daemon.folder._lease import Writer, writer_of
 from publisher_daemon.folder._patience import Patience
@@ -69,6 +70,7 @@ class Folder:
         self._assess()
         self._unobservable: frozenset[str] = frozenset()
         self._mounts: frozenset[str] = frozenset()
+        self._covers = Covers()
         self._whole = True
         self._unmarked: list[tuple[Sighting, str]] = []
 
@@ -111,6 +113,13 @@ class Folder:
     def unobservable(self) -> tuple[str, ...]:
         """Sub-directories the last scan could not read: nothing below them is absent."""
         return tuple(sorted(self._unobservable))
+
+    def shows_again(self) -> bool:
+        """Whether something that a mount hid from a look shows again: told once, to be looked at.
+
+        Touches no file system; may be asked while somebody looks.
+        """
+        return self._covers.show_again()
 
     def exists(self, path: str) -> bool:
         """Whether a file of any kind has that name, publishable or not; True when in doubt."""
@@ -293,7 +302,10 @@ class Folder:
                     real = os.path.realpath(f"/proc/self/fd/{root.descriptor}")
                     self._mounts = mounts.below(real)
                 walk = Walk(root, self._mounts)
-                yield walk
+                try:
+                    yield walk
+                finally:
+                    self._covers.note(walk)
             except OSError as error:
                 raise self._presence.lost(error) from error
             with self._presence.open() as again:

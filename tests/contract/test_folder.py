@@ -685,6 +685,34 @@ def test_another_mount_below_is_not_entered_and_hides_what_was_there(root: Path)
         subprocess.run(["umount", str(root / "a"), str(root / "d")], check=True)
 
 
+@pytest.mark.root
+def test_what_a_mount_hid_from_a_look_is_told_once_when_it_shows_again(root: Path) -> None:
+    put(root, "a/b.csv", "c.csv", "d/e.csv")
+    put(root.parent, "other/f.csv")
+    folder = Folder(watch(root))
+    paths(folder)
+    bind = ["mount", "--bind", str(root.parent / "other"), str(root / "a")]
+    subprocess.run(bind, check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(root / "d")], check=True)
+    try:
+        # a look at one file, after which nothing reads the table until the mount is gone
+        assert paths(folder, "d/e.csv") == []
+        assert not folder.shows_again()
+        subprocess.run(["umount", str(root / "d")], check=True)
+        assert folder.shows_again()
+        assert not folder.shows_again()
+        assert paths(folder) == ["c.csv", "d/e.csv"]
+
+        # while it is looked at, and gone before the look is over
+        scan = folder.scan(["a/b.csv", "c.csv"])
+        assert next(scan).key.path == "c.csv"
+    finally:
+        subprocess.run(["umount", str(root / "a")], check=True)
+    assert folder.shows_again()
+    assert paths(folder) == ["a/b.csv", "c.csv", "d/e.csv"]
+    assert not folder.shows_again()
+
+
 @pytest.fixture
 def layered(root: Path) -> Iterator[Path]:
     """The folder on an overlay whose layers are of two devices, as in the root of a container."""

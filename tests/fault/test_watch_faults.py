@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -138,6 +139,38 @@ def test_a_disk_that_is_unmounted_and_comes_back_is_followed(producer: Producer,
             }  # fmt: skip
     finally:
         subprocess.run(["umount", "-l", str(producer.folder)], check=False)
+
+
+@pytest.mark.root
+def test_a_file_that_a_disk_covers_for_an_instant_is_published_after_it(
+    producer: Producer, api: Api
+) -> None:
+    covered = producer.folder / "d"
+    covered.mkdir()
+    with producer.start() as service:
+        publishes(producer, api, "avant.csv")
+        # three times: most are over before the service reads the table of mounts again
+        for number in range(3):
+            hide_at_its_first_look(producer, service, api, covered, number)
+
+
+def hide_at_its_first_look(
+    producer: Producer, service: Service, api: Api, covered: Path, number: int
+) -> None:
+    beside, sha1 = f"{number}.csv", producer.drop(f"d/{number}.csv", os.urandom(16).hex().encode())
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(covered)], check=True)
+    try:
+        producer.drop(beside, b"%d" % number)
+        wait_until(
+            lambda: beside in {one["path"] for one in service.events("file.settled")},
+            30,
+            "the look at what came while it is covered",
+        )
+    finally:
+        subprocess.run(["umount", str(covered)], check=True)
+    wait_until(
+        lambda: sha1 in api.sha1s(producer.dataset).values(), 30, "what was covered is published"
+    )
 
 
 @pytest.mark.alone
