@@ -207,6 +207,8 @@ def readable_path(path: str) -> str:
 class _Shelf:
     """What one dataset's folders hold now."""
 
+    #: why nothing can be published at all
+    standstill: str | None = None
     sightings: dict[ResourceKey, Sighting] = field(default_factory=dict)
     ignored: dict[ResourceKey, str] = field(default_factory=dict)
     #: those that wait for their ready marker, and why
@@ -220,10 +222,13 @@ def survey(
     folders: Mapping[tuple[DatasetId, str], Folder],
     next_refresh: Mapping[DatasetId, float | None] | None = None,
     notices: Iterable[Mapping[str, object]] = (),
+    *,
+    standstill: str | None = None,
 ) -> tuple[DatasetView, ...]:
     """Every configured dataset, in the configuration's order.
 
-    ``notices`` is what the running service says of its watches.
+    ``notices`` is what the running service says of its watches; ``standstill`` is why nothing at
+    all can be published now.
     """
     facts = ledger.datasets()
     told = {(notice.get("dataset"), notice.get("folder")): notice for notice in notices}
@@ -237,6 +242,7 @@ def survey(
             facts.get(dataset),
             (next_refresh or {}).get(dataset),
             told,
+            standstill,
         )
         for dataset in order
     )
@@ -250,8 +256,9 @@ def _dataset(  # noqa: PLR0917 - what one view is made of
     facts: DatasetFacts | None,
     next_refresh: float | None,
     told: Mapping[tuple[object, object], Mapping[str, object]],
+    standstill: str | None,
 ) -> DatasetView:
-    shelf, found = _Shelf(), dict[Sighting, str]()
+    shelf, found = _Shelf(standstill), dict[Sighting, str]()
     for watch in watches:
         folder = folders[dataset, watch.name]
         try:
@@ -295,7 +302,9 @@ def _dataset(  # noqa: PLR0917 - what one view is made of
             }
             for watch in watches
         ),
-        trouble="; ".join(shelf.troubles.values()) or (facts.trouble if facts else None),
+        trouble=standstill
+        or "; ".join(shelf.troubles.values())
+        or (facts.trouble if facts else None),
         refresh_trouble=facts.refresh_trouble if facts else None,
         refresh_retry_at=facts.refresh_retry_at if facts else None,
         facts=facts,
@@ -349,11 +358,13 @@ def _file(
         )
     if entry is None:
         if sighting is not None:
-            return _with(known, state=State.PENDING, why="Seen; its turn has not come yet.")
+            why = shelf.standstill or "Seen; its turn has not come yet."
+            return _with(known, state=State.PENDING, why=why)
         return _with(known, state=State.IGNORED, why=shelf.ignored.get(key))
     if sighting is not None:
         if entry.stamp != sighting.stamp:
-            why = "It changed since it was published; its turn has not come yet."
+            changed = "It changed since it was published; its turn has not come yet."
+            why = shelf.standstill or changed
             return _with(known, state=State.PENDING, why=why)
         if rolled_back:
             return _with(known, why=ROLLED_BACK)

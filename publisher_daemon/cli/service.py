@@ -14,7 +14,7 @@ from publisher_daemon.cli.showing import print_json, show_datasets
 from publisher_daemon.config import Settings, load_apart
 from publisher_daemon.folder import Folder
 from publisher_daemon.health import Noticeboard
-from publisher_daemon.ledger import Ledger
+from publisher_daemon.ledger import Ledger, standstill
 from publisher_daemon.reconcile.flowing import Transfers
 from publisher_daemon.status import DatasetView
 
@@ -87,6 +87,7 @@ def views_of(settings: Settings) -> tuple[DatasetView, ...]:
             folders,
             status.next_refreshes(settings, ledger),
             Noticeboard(settings.daemon.state_dir).read(),
+            standstill=standstill(settings.daemon.state_dir),
         )
     finally:
         ledger.close()

@@ -331,6 +331,8 @@ class Daemon:
     def _take_requests(self, office: Office, lanes: Wakeups) -> None:
         """What the command line asked of the running service."""
         for request in self._ledger.take_requests():
+            # a portal that said “in an hour” is asked again when a person says “now”
+            office.gate.forget()
             log.info("request.taken", verb=request.verb, dataset=request.dataset, path=request.path)
             todo = [request.dataset] if request.dataset else office.lanes
             if request.detail == "yes":

@@ -16,7 +16,9 @@ import select
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -62,32 +64,52 @@ class Timeouts:
         return self.answer + size / self.bytes_per_second + self.per_resource * resources
 
 
-class _Resumed:
-    """A socket whose first bytes were received already; http.client only needs ``makefile``."""
+class _Hearing:
+    """A socket whose answer may have begun, and has so long to begin: what http.client reads of.
 
-    def __init__(self, sock: socket.socket, received: bytes) -> None:
+    A socket's own time-out is for each byte: an answer that drips would hold a worker for ever.
+    """
+
+    def __init__(self, sock: socket.socket, received: bytes, patience: float) -> None:
         self._sock = sock
         self._received = received
+        self._patience = patience
+        self._until: float | None = time.monotonic() + patience
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
 
     def makefile(self, *_args: Any, **_kwargs: Any) -> io.BufferedReader:
         rest = self._sock.makefile("rb", buffering=0)
-        return io.BufferedReader(_Chained(self._received, rest), _RECEIVE)
+        return io.BufferedReader(_Chained(self._received, rest, self._wait), _RECEIVE)
+
+    def begun(self) -> None:
+        """Leave each piece of the rest its own time."""
+        self._until = None
+        with suppress(OSError):  # closed already: there is no rest
+            self._sock.settimeout(self._patience)
+
+    def _wait(self) -> None:
+        if self._until is not None:
+            left = self._until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("silent")
+            self._sock.settimeout(left)
 
 
 class _Chained(io.RawIOBase):
-    def __init__(self, first: bytes, rest: Any) -> None:
+    def __init__(self, first: bytes, rest: Any, wait: Callable[[], None]) -> None:
         super().__init__()
         self._first = memoryview(first)
         self._rest = rest
+        self._wait = wait
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
         if not self._first:
+            self._wait()
             got: int | None = self._rest.readinto(buffer)
             return got
         count = min(len(buffer), len(self._first))
@@ -216,12 +238,11 @@ class _Listening:
             self.half_sent, self._broken, body.early = True, error, True
 
     def getresponse(self) -> Any:
-        sock = self.sock
-        if self._received:
-            self.sock = _Resumed(sock, self._received)
         if self._broken is not None:
             # what waits is there at once; a network that failed may leave the socket silent
             self.timeout = _LAST_WORDS
+        sock = self.sock
+        self.sock = hearing = _Hearing(sock, self._received, self.timeout)
         try:
             return super().getresponse()  # type: ignore[misc]  # a mixin
         except (OSError, urllib3.exceptions.HTTPError) as error:
@@ -229,6 +250,7 @@ class _Listening:
                 raise self._broken from error
             raise
         finally:
+            hearing.begun()
             if self.sock is not None:
                 self.sock = sock
 

@@ -66,6 +66,7 @@ def test_a_service_whose_state_disk_is_full_goes_on_by_itself_once_there_is_room
         for name, content in contents.items():
             producer.drop(name, content)
         (told, *_) = service.wait_for("ledger.broken")
+        asked = producer.ask("status", code=1)
         filler.unlink()
 
         def published() -> bool:
@@ -76,6 +77,11 @@ def test_a_service_whose_state_disk_is_full_goes_on_by_itself_once_there_is_room
         assert service.stop() == 0
 
     assert "full" in told["why"]
+    (shown,) = asked["datasets"]
+    assert "full" in shown["trouble"]
+    assert {
+        "Make room" in file["why"] for file in shown["files"] if file["state"] == "pending"
+    } == {True}
     assert len(api.resources(producer.dataset)) == len(contents) + 1, "no twin"
 
 

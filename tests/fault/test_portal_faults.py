@@ -326,6 +326,23 @@ def test_a_read_only_portal_is_waited_for_and_words_still_go(
     assert len(api.resources(producer.dataset)) == 2
 
 
+def test_a_portal_that_asked_for_an_hour_is_asked_again_when_a_person_asks(
+    producer: Producer, api: Api, proxy: Proxy
+) -> None:
+    with producer.start() as service:
+        service.wait_for("daemon.started")
+        proxy.rule("", status=429, headers={"Retry-After": "1000000000"})
+        expected = producer.drop("a.csv", b"a")
+        service.wait_for("portal.throttled")
+        proxy.clear()
+
+        assert producer.call("retry").returncode == 0
+
+        wait_until(
+            lambda: set(api.sha1s(producer.dataset).values()) == {expected}, 30, "the file there"
+        )
+
+
 def test_an_error_keeps_the_portals_sentry_id(producer: Producer, proxy: Proxy) -> None:
     sentry = "0123456789abcdef0123456789abcdef"
     producer.drop("a.csv", b"a")

@@ -273,6 +273,23 @@ def test_silence_after_the_last_byte_is_an_unknown_outcome(stage: Stage) -> None
         release.set()
 
 
+def test_an_answer_that_drips_holds_nobody(stage: Stage) -> None:
+    over = threading.Event()
+
+    def dripping(connection: Connection) -> None:
+        connection.read_head()
+        connection.read_body()
+        while not over.wait(0.02):
+            connection.sock.sendall(b"H")
+
+    with stage.playing(dripping, Timeouts(answer=0.3, read=0.3)) as (portal, _):
+        with pytest.raises(OutcomeUnknown, match="silence"):
+            upload(portal, SMALL)
+        with pytest.raises(PortalUnreachable, match="silence"):
+            portal.whoami()
+        over.set()
+
+
 def test_a_file_that_changes_is_cut_before_its_end(stage: Stage) -> None:
     seen: list[int] = []
     done = threading.Event()
