@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from functools import partial
 
@@ -24,6 +25,8 @@ ANSWERS_WITHIN = 10.0
 
 def do_run(arguments: argparse.Namespace) -> int:
     """Be the service, until SIGTERM."""
+    # it would end who has no answer to it yet, for good under systemd: it waits until there is one
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
     settings = settings_of(arguments, keep=True, apart=True)
 
     def reload() -> Settings:

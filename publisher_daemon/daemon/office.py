@@ -385,7 +385,7 @@ def _keep_presence(folder: Folder, watch: Watch, ledger: Ledger) -> None:
 def on_signals(
     stop: Callable[[], object], again: Callable[[], object] | None = None
 ) -> Iterator[None]:
-    """SIGTERM and SIGINT stop; SIGHUP reloads, where that means something."""
+    """SIGTERM and SIGINT stop; SIGHUP reloads, where that means something, also one that waited."""
 
     def handler(number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGHUP and again is not None:
@@ -395,8 +395,10 @@ def on_signals(
 
     numbers = [signal.SIGTERM, signal.SIGINT] + ([signal.SIGHUP] if again else [])
     before = {number: signal.signal(number, handler) for number in numbers}
+    blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
     try:
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         for number, old in before.items():
             signal.signal(number, old)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from waiting import wait_until
 
 from publisher_daemon.config import _apart, load, load_apart
 from publisher_daemon.errors import ConfigInvalid
@@ -108,6 +109,23 @@ def test_the_service_never_holds_pydantic_not_even_after_a_reload(config: Path) 
 
     assert "libsqlite3" in maps or "_sqlite3" in maps
     assert not [name for name in ("pydantic", "_asyncio") if name in maps]
+
+
+def test_a_reload_asked_for_while_the_settings_are_read_is_made_once_it_serves(
+    config: Path,
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "publisher_daemon", "--config", str(config), "run"],
+        stderr=subprocess.PIPE, text=True, env={**os.environ, **KEY},
+    ) as service:  # fmt: skip
+        assert service.stderr is not None
+        reading = Path(f"/proc/{service.pid}/task/{service.pid}/children")
+        try:
+            wait_until(reading.read_text, 30, "another process reads the settings")
+            service.send_signal(signal.SIGHUP)
+            _read_until(service.stderr, "config.reloaded")
+        finally:
+            service.terminate()
 
 
 def _read_until(lines: Iterable[str], event: str) -> None:
