@@ -168,7 +168,8 @@ class Service:
         self.process.wait(30)
 
     def events(self, name: str | None = None) -> list[dict[str, Any]]:
-        written = self.log.read_text().splitlines()
+        # the last line may be half written
+        written = self.log.read_text().rpartition("\n")[0].splitlines()
         # what ends the command before it serves is also told to people, in a sentence
         lines = [json.loads(line) for line in written if line.startswith("{")]
         return [line for line in lines if name is None or line["event"] == name]

@@ -60,9 +60,12 @@ class Store:
         self._local = threading.local()
         self._open: list[sqlite3.Connection] = []
         self._guard = threading.Lock()
+        #: which file it is, once it is open: another one of the same name is another ledger
+        self._inode: tuple[int, int] | None = None
         if not read_only:
             try:
                 self._prepare()
+                self._inode = self._inode_now()
             except BaseException:
                 self.close()
                 raise
@@ -107,7 +110,27 @@ class Store:
                 self._open.append(connection)
         return connection
 
+    def _inode_now(self) -> tuple[int, int] | None:
+        with suppress(OSError):
+            found = (self._dir / FILE).stat()
+            return found.st_dev, found.st_ino
+        return None
+
+    def see(self) -> None:
+        """Raise LedgerUnwell when the file was removed or replaced while it was in use.
+
+        Connections that are open go on with what was there, and new ones with what is.
+        """
+        if self._inode not in {None, self._inode_now()}:
+            raise LedgerUnwell(
+                f"The ledger in {self._dir} was removed, or another one put in its place, while "
+                "it was in use.",
+                hint="It is opened anew by itself; what it does not know is looked for on the "
+                "portal before anything is sent.",
+            )
+
     def _connect(self) -> sqlite3.Connection:
+        self.see()
         path = self._dir / FILE
         # an empty file is what a crash (or a full disk) at the very first start leaves
         if self._read_only and not (path.exists() and path.stat().st_size):

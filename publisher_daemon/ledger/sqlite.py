@@ -676,6 +676,7 @@ class Ledger:
 
         Each thread has its own, in which what it wrote itself does not count.
         """
+        self._store.see()
         return int(self._store.rows("PRAGMA data_version")[0][0])
 
     def rest(self) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from publisher_daemon.errors import LedgerUnwell
 from publisher_daemon.ledger import DatasetFacts, Ledger, Request
 from publisher_daemon.model import (
     DatasetId,
@@ -527,3 +528,22 @@ def test_says_whether_anything_waits(ledger: Ledger) -> None:
     assert ledger.waits(DATASET)
     ledger.close_attempt(attempt, now=2.0, action="attempt.abandoned")
     assert not ledger.waits(DATASET)
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+def test_another_file_of_its_name_is_another_ledger(
+    ledger: Ledger, tmp_path: Path, how: str
+) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    ledger.changed()
+    if how == "removed":
+        path.unlink()
+    else:
+        (tmp_path / "copy").write_bytes(path.read_bytes())
+        (tmp_path / "copy").replace(path)
+
+    with pytest.raises(LedgerUnwell, match="while it was in use"):
+        ledger.changed()
+    ledger.rest()
+    with pytest.raises(LedgerUnwell, match="while it was in use"):
+        ledger.read(DATASET)

@@ -101,6 +101,26 @@ def test_a_ledger_destroyed_under_the_running_service_stops_it_and_loses_nothing
     assert {name: after[name] for name in before} == before
 
 
+@pytest.mark.storm  # it waits for the ten seconds after which the service begins anew
+def test_a_ledger_removed_under_the_running_service_is_made_anew_without_a_twin(
+    producer: Producer, api: Api
+) -> None:
+    before = publish(producer)
+    with producer.start() as service:
+        service.wait_for("daemon.started")
+        aside(producer.state)
+        (told, *_) = service.wait_for("ledger.broken")
+        producer.drop("e.csv", b"n;v\ne;1\n")
+        wait_until(lambda: len(api.resources(producer.dataset)) > len(before), 60, "the new file")
+        assert service.stop() == 0
+
+    assert "while it was in use" in told["why"]
+    found = api.resources(producer.dataset)
+    assert len(found) == len(CONTENTS) + 1, "no twin"
+    after = {name: file["resource_id"] for name, file in producer.status().items()}
+    assert {name: after[name] for name in before} == before
+
+
 @pytest.mark.storm
 def test_an_older_copy_of_the_ledger_makes_no_twin_and_goes_over_nothing_unasked(
     producer: Producer, api: Api
