@@ -7,6 +7,7 @@ mounted and unmounted between two readings only a look that met it knows.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from publisher_daemon import mounts
 from publisher_daemon.folder._tree import Walk
@@ -24,7 +25,8 @@ class Covers:
     def note(self, walk: Walk) -> None:
         """Keep where something was mounted during this look; raises OSError."""
         root = walk.root.descriptor
-        self._real = os.path.realpath(f"/proc/self/fd/{root}")
+        # asks the kernel for the name alone: a look that is given up ends wherever it was left
+        self._real = str(Path(f"/proc/self/fd/{root}").readlink())
         met = walk.mounts | mounts.below(self._real)
         # unmounted since; what is of another device even now may be no mount (a subvolume)
         met |= {path for path in walk.foreign - met if _shows(root, path, walk.root.device)}
