@@ -4,7 +4,7 @@
 |---|---|---|---|
 | unreachable | 2 s | 60 s, so that work resumes within a minute of the portal's return | never |
 | busy | what the portal asks (an hour at most), or 5 s | 5 min, or what the portal asks | never |
-| read_only | 1 min | 10 min | never |
+| read_only | 45 s, then a twentieth more each time | 10 min, after some three hours | never |
 | unknown_outcome | 5 s | 60 s | never |
 | server_error | 3 s | 10 min; after 10 failures 6 h | never |
 | refused, not_there | | | at once: until the file or the settings change |
@@ -16,8 +16,11 @@
 ``Retry-After`` is honoured up to an hour: a portal that says 31 years is asked again long before,
 by one request, since nobody would be there to undo such an answer.
 
-A wait doubles with each failure, and jitter takes up to a quarter off it, so that a thousand files
-that failed together do not come back together.
+A portal that takes no files may be so for five minutes or for days: how long it has been says how
+soon it is worth asking again (within a minute at first, later after a twentieth of that time).
+
+Any other wait doubles with each failure, and jitter takes up to a quarter off it, so that a
+thousand files that failed together do not come back together.
 """
 
 from __future__ import annotations
@@ -53,12 +56,13 @@ class Kind(StrEnum):
 class _Pace(NamedTuple):
     first: float
     ceiling: float
+    growth: float = 2.0
 
 
 _PACES = {
     Kind.UNREACHABLE: _Pace(2.0, 60.0),
     Kind.BUSY: _Pace(5.0, 300.0),
-    Kind.READ_ONLY: _Pace(60.0, 600.0),
+    Kind.READ_ONLY: _Pace(45.0, 600.0, 1.05),
     Kind.UNKNOWN_OUTCOME: _Pace(5.0, 60.0),
     Kind.SERVER_ERROR: _Pace(3.0, 600.0),
     Kind.CREDENTIAL: _Pace(300.0, 300.0),
@@ -82,6 +86,6 @@ def next_try(
     if kind is Kind.SERVER_ERROR and failures > STUBBORN:
         wait = STUBBORN_WAIT
     else:
-        wait = min(pace.ceiling, pace.first * 2.0 ** min(max(failures, 1) - 1, 30))
+        wait = min(pace.ceiling, pace.first * pace.growth ** min(max(failures, 1) - 1, 60))
     wait *= 1.0 - JITTER * jitter
     return now + max(wait, min(retry_after or 0.0, LONGEST_ASKED))

@@ -37,6 +37,9 @@ from publisher_daemon.retry import Kind, next_try
 
 log = structlog.get_logger(__name__)
 
+#: files that a portal does not take are tried again at multiples of this, in seconds
+_STEP = 15.0
+
 _NO_OTHER_HINT = (
     "Correct what it says in brackets; if that is not clear, `publisher-daemon support` writes the "
     "report to send to the portal's support."
@@ -120,6 +123,10 @@ class Failures:
         kind = kind_of(error)
         retry_after = error.retry_after if isinstance(error, PortalBusy) else None
         not_before = next_try(failures, kind, now, self._jitter(), retry_after=retry_after)
+        if kind is Kind.READ_ONLY:
+            # all that wait for that ask by one request; those that came later meet them on the way
+            not_before = run.read_only_until or _whole(not_before)
+            run.read_only_until = not_before
         refused = isinstance(error, PortalRefused)
         why = error.sentence
         if refused and not error.hint:
@@ -158,6 +165,10 @@ class Failures:
         failures = (before.failures if before else 0) + 1
         until = next_try(failures, Kind.FILE_UNREADABLE, self._clock(), self._jitter())
         return Hold(key, "file_unreadable", error.sentence, until)
+
+
+def _whole(at: float | None) -> float | None:
+    return None if at is None else at - at % _STEP
 
 
 def kind_of(error: PortalError) -> Kind:

@@ -92,7 +92,9 @@ class Pass:
     unverified: dict[ResourceKey, Standing] = field(default_factory=dict)
     #: files whose resource was not found where it had just been read
     missed: set[ResourceKey] = field(default_factory=set)
+    #: the portal takes no files: what it said, and when one of them asks again for all
     read_only: PortalBusy | None = None
+    read_only_until: float | None = None
     #: what was published in this pass was found to be given out, to its last byte
     given_out: bool = False
     #: the journeys this pass has met: publishing changes what their names are made of

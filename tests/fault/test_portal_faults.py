@@ -321,6 +321,8 @@ def test_a_read_only_portal_is_waited_for_and_words_still_go(
 
     assert {file["state"] for file in files.values()} == {"held"}
     assert "read-only" in files["a.csv"]["why"]
+    # one of them asks for both
+    assert files["a.csv"]["retry_at"] == files["n.csv"]["retry_at"] is not None
     portal.restart()
     assert producer.call("retry").returncode == 0
     assert len(api.resources(producer.dataset)) == 2

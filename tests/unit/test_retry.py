@@ -13,7 +13,7 @@ FOR_EVER = {Kind.REFUSED, Kind.NOT_THERE}
 TABLE = {
     Kind.UNREACHABLE: (2, 60),
     Kind.BUSY: (5, 300),
-    Kind.READ_ONLY: (60, 600),
+    Kind.READ_ONLY: (45, 600),
     Kind.UNKNOWN_OUTCOME: (5, 60),
     Kind.SERVER_ERROR: (3, STUBBORN_WAIT),
     Kind.CREDENTIAL: (300, 300),
@@ -85,6 +85,15 @@ def test_jitter_takes_a_quarter_at_most(
 
 def test_the_wait_doubles() -> None:
     assert [wait(count, Kind.UNREACHABLE) for count in range(1, 8)] == [2, 4, 8, 16, 32, 60, 60]
+
+
+def test_a_portal_that_takes_no_files_is_asked_as_seldom_as_it_has_been_so_for_long() -> None:
+    since, longest = 0.0, []
+    for count in range(1, 60):
+        longest.append((since, wait(count, Kind.READ_ONLY)))
+        since += longest[-1][1]
+    assert all(each <= 60 for since, each in longest if since <= 300)
+    assert all(each <= 60 + since / 20 for since, each in longest)
 
 
 def test_a_portal_that_answers_500_ten_times_is_left_alone_for_hours() -> None:
