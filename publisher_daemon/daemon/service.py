@@ -517,11 +517,13 @@ def run(
         code = AGAIN
     if code != AGAIN:
         return code
-    notifier.alive()
     notifier.status("Not publishing: the ledger cannot be written.")
-    stopped = threading.Event()
+    stopped, until = threading.Event(), time.monotonic() + UNWELL
     with on_signals(stopped.set, lambda: None):  # what SIGHUP asks for comes by itself
-        if stopped.wait(UNWELL):
-            log.info("daemon.stopped", code=OK)
-            return OK
+        while time.monotonic() < until:
+            # a watchdog may be more impatient than this
+            notifier.alive()
+            if stopped.wait(1.0):
+                log.info("daemon.stopped", code=OK)
+                return OK
     return AGAIN

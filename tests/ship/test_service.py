@@ -55,6 +55,36 @@ def test_a_service_that_hangs_is_started_again(served: Served) -> None:
     assert "watchdog" in served.told().lower()
 
 
+def test_a_full_state_disk_is_waited_for_by_the_same_process(served: Served) -> None:
+    state = "/var/lib/publisher-daemon"
+    served.server.run("mkdir", "-p", state)
+    served.server.run("mount", "-t", "tmpfs", "-o", "size=2m", "state", state)
+    try:
+        served.start()
+        first = served.drop("a.csv", SMALL)
+        served.until_published(first)
+        before = served.pid()
+        served.server.run("sh", "-c", f"cat /dev/zero >{state}/filler", check=False)
+        second = served.drop("b.csv", b"b\n")
+        assert "full" in str(served.until_said("ledger.broken"))
+        wait_until(lambda: _began_anew(served), 60, "it begins anew")
+        assert served.server.show(UNIT, "ActiveState") == "active"
+        served.server.run("rm", f"{state}/filler")
+
+        served.until_published(first, second)
+
+        assert (served.pid(), served.server.show(UNIT, "NRestarts")) == (before, "0")
+    finally:
+        served.stop()
+        served.server.run("umount", "--lazy", state)
+
+
+def _began_anew(served: Served) -> bool:
+    """Whether it serves again, or found the disk full again some time after the first line."""
+    found = [int(line["__REALTIME_TIMESTAMP"]) for line in served.events("ledger.broken")]
+    return len(served.events("daemon.started")) > 1 or found[-1] - found[0] > 5_000_000
+
+
 #: one worker hangs, once, while it reads a file; and seconds stand for the five minutes
 HUNG = """
 import pathlib, threading
