@@ -15,6 +15,7 @@ from publisher_daemon.errors import (
     Exchange,
     NotThere,
     OutcomeUnknown,
+    PortalError,
     PortalRefused,
     PortalUnreachable,
 )
@@ -468,9 +469,19 @@ class Portal(Vocabularies, Served):
             raise OutcomeUnknown(f"the portal did not keep {', '.join(sorted(lost))}")
 
     def withdraw(self, dataset: DatasetId, resource: ResourceId) -> None:
-        """Delete the resource; raises NotThere when it is gone already."""
+        """Delete the resource; raises NotThere when it is gone already.
+
+        Raises OutcomeUnknown unless it is seen to be gone: what answered may not be the portal.
+        """
         path = f"/api/1/datasets/{part(dataset)}/resources/{part(resource)}/"
         self._calls.write("DELETE", path, silence=self._silence(dataset))
+        try:
+            self.resource(dataset, resource)
+        except NotThere:
+            return
+        except PortalError as error:
+            raise OutcomeUnknown("the portal said that it deleted it, and then nothing") from error
+        raise OutcomeUnknown("the portal said that it deleted it, and has it")
 
     # ------------------------------------------------------------------------------------ pieces
 

@@ -360,6 +360,17 @@ def test_keeps_the_portals_own_number_of_an_error(portal: Sandbox, dataset: str)
     assert failed.value.sentry_id == number
 
 
+def test_a_deletion_that_was_said_and_not_made_is_seen(portal: Sandbox, dataset: str) -> None:
+    ours, home = client(portal), DatasetId(dataset)
+    created = put(ours, dataset)
+    portal.faults([{"match": "DELETE .*", "status": 204, "body": "", "times": 1}])
+
+    with pytest.raises(OutcomeUnknown, match="has it"):
+        ours.withdraw(home, created.id)
+
+    assert ours.resource(home, created.id).id == created.id
+
+
 def test_read_only_is_a_reason_to_wait(portal: Sandbox, dataset: str) -> None:
     portal.faults(
         [{"match": "POST .*", "status": 423, "body": {"message": "disabled"}, "times": 1}]
