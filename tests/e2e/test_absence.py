@@ -52,7 +52,7 @@ def test_one_file_that_is_gone_goes_after_its_time_unless_it_comes_back(
         kept_at = time.monotonic()
         wait_until(lambda: titles(api, withdrawing) == set(NAMES[1:]), 30, "it is withdrawn")
         assert time.monotonic() - kept_at > 1
-        (event,) = service.events("resource.withdrawn")
+        (event,) = service.wait_for("resource.withdrawn")
         assert event["path"] == "00.csv"
 
 
