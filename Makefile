@@ -44,7 +44,7 @@ check: $(READY)  ## style, types, architecture, documentation
 words: $(READY)  ## gather what people read, say what is not translated yet, compile the catalogues
 	@$(BIN)/python tests/wording.py update
 
-storm: $(READY)  ## an hour and a half of storms: worlds in memory, worlds on a real portal, every step broken (SEED=…)
+storm: $(READY)  ## two hours of storms: worlds in memory, worlds on a real portal, every step broken (SEED=…)
 	@$(BIN)/python deploy/sandbox --install-only
 	@+$(MAKE) --no-print-directory -j $(words $(STORMS)) $(STORMS)
 
